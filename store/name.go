@@ -1,0 +1,14 @@
+package store
+
+import (
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// FoldName is the form in which user names are compared: compatibility
+// normalised and case folded, so that "Ａｎｎａ" and "anna" are one name.
+func FoldName(name string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
+}
