@@ -1,0 +1,197 @@
+package account
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"gtiv/protocol"
+	"gtiv/store"
+)
+
+// Export writes everything that is stored about the caller as a zip archive of
+// JSON files: profile, login sessions, contacts, applications, blocked users,
+// whom they follow, and all conversations as the caller sees them.
+func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
+	z := zip.NewWriter(w)
+	e := exporter{ctx: ctx, s: s, p: p, z: z}
+	for _, part := range []struct {
+		name string
+		make func() (any, error)
+	}{
+		{"profile.json", e.profile},
+		{"sessions.json", e.sessions},
+		{"contacts.json", e.contacts},
+		{"applications.json", e.applications},
+		{"blocked.json", e.blocked},
+		{"following.json", e.following},
+	} {
+		v, err := part.make()
+		if err != nil {
+			return fmt.Errorf("export %s: %w", part.name, err)
+		}
+		if err := e.write(part.name, v); err != nil {
+			return fmt.Errorf("export %s: %w", part.name, err)
+		}
+	}
+	if err := e.messages(); err != nil {
+		return fmt.Errorf("export messages: %w", err)
+	}
+	return z.Close()
+}
+
+// exporter lives as long as one export.
+type exporter struct {
+	ctx context.Context //nolint:containedctx // one call's helper
+	s   *Service
+	p   Principal
+	z   *zip.Writer
+}
+
+func (e exporter) write(name string, v any) error {
+	f, err := e.create(name)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(f)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func (e exporter) create(name string) (io.Writer, error) {
+	return e.z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: e.s.now()})
+}
+
+func exportTime(ms int64) string {
+	if ms <= 0 {
+		return ""
+	}
+	return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
+}
+
+func (e exporter) profile() (any, error) {
+	a, err := e.s.store.Account(e.ctx, e.p.User)
+	return map[string]any{
+		"UserId": a.ID, "Username": a.Username, "Nickname": a.Nickname, "Avatar": a.Avatar, "Birthday": a.Birthday, "Gender": a.Gender,
+		"Intro": a.Intro, "TelCode": a.TelCode, "Tel": a.Tel, "Role": a.Role, "Language": a.Language, "CreatedAt": exportTime(a.CreatedAt),
+		"TwoFactor": a.TOTP, "SingleDevice": a.SingleDevice,
+	}, err
+}
+
+func (e exporter) sessions() (any, error) {
+	list, err := e.s.store.Sessions(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, l := range list {
+		out = append(out, map[string]any{"SessionId": l.ID, "Agent": l.Agent, "Address": l.Address,
+			"CreatedAt": exportTime(l.CreatedAt), "LastSeen": exportTime(l.LastSeen)})
+	}
+	return out, err
+}
+
+// other is what an export shows of somebody else: no more than they show.
+func other(a store.Account) map[string]any {
+	return map[string]any{"UserId": a.ID, "Username": a.Username, "Nickname": a.Nickname}
+}
+
+func (e exporter) contacts() (any, error) {
+	list, err := e.s.store.Contacts(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, c := range list {
+		m := other(c.User)
+		m["Deleted"] = c.Deleted
+		out = append(out, m)
+	}
+	return out, err
+}
+
+func (e exporter) applications() (any, error) {
+	list, err := e.s.Applications(e.ctx, e.p)
+	out := make([]map[string]any, 0, len(list))
+	for _, a := range list {
+		m := other(a.From)
+		m["Message"], m["CreatedAt"] = a.Message, exportTime(a.CreatedAt)
+		out = append(out, m)
+	}
+	return out, err
+}
+
+func (e exporter) blocked() (any, error) {
+	list, err := e.s.store.Blocked(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, a := range list {
+		out = append(out, other(a))
+	}
+	return out, err
+}
+
+func (e exporter) following() (any, error) {
+	out := []map[string]any{}
+	for offset := 0; ; offset += maxRows {
+		list, err := e.s.store.Following(e.ctx, e.p.User, offset, maxRows)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range list {
+			out = append(out, other(a))
+		}
+		if len(list) < maxRows {
+			return out, nil
+		}
+	}
+}
+
+const exportPage = 500
+
+// messages writes one file per private conversation, newest message first, a
+// JSON object a line.
+func (e exporter) messages() error {
+	list, err := e.s.store.PrivatePositions(e.ctx, e.p.User)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if err := e.conversation(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e exporter) conversation(c store.Position) error {
+	f, err := e.create(fmt.Sprintf("messages/user-%d.jsonl", c.Peer))
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(f)
+	enc.SetEscapeHTML(false)
+	for below := uint64(0); ; {
+		page, err := e.s.store.History(e.ctx, c.Conversation, below, exportPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if m.Gone != store.Here || m.HiddenFrom == e.p.User {
+				continue
+			}
+			if err := enc.Encode(exportMessage(m, e.p.Language)); err != nil {
+				return err
+			}
+		}
+		if len(page) < exportPage {
+			return nil
+		}
+		below = page[len(page)-1].Seq
+	}
+}
+
+func exportMessage(m store.Message, language string) map[string]any {
+	content := m.Content
+	if m.System {
+		content = protocol.RenderSystem(language, content)
+	}
+	return map[string]any{"ServerMsgId": m.ServerMsgID, "Seq": m.Seq, "Time": exportTime(m.Time), "From": m.From, "To": m.To, "Type": m.Type, "Content": content}
+}

@@ -1,0 +1,81 @@
+package account
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gtiv/protocol"
+)
+
+const (
+	maxNameRunes     = 32
+	maxPasswordRunes = 128
+	zeroWidthJoiner  = '\u200d' // part of many emoji
+)
+
+// checkUsername cleans a user name and says what is wrong with it. An
+// apostrophe is refused: the app builds SQL from names (wire.md K2).
+func checkUsername(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if err := checkName("Username", name, false); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// checkNickname cleans a nickname. An apostrophe is replaced by the typographic
+// one, which looks the same to people and is harmless to the app (wire.md K2).
+func checkNickname(name string) (string, error) {
+	name = strings.ReplaceAll(strings.TrimSpace(name), "'", "\u2019")
+	if err := checkName("Nickname", name, true); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+func checkName(field, name string, emoji bool) error {
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxNameRunes {
+		return badName(field, "usernameLength", "1", "32")
+	}
+	if !utf8.ValidString(name) {
+		return badName(field, "usernameChars")
+	}
+	for _, r := range name {
+		if badRune(r, emoji) {
+			return badName(field, "usernameChars")
+		}
+	}
+	return nil
+}
+
+// badRune finds control, direction and other invisible characters, line
+// breaks, and the apostrophe.
+func badRune(r rune, emoji bool) bool {
+	switch {
+	case r == '\'', r == utf8.RuneError:
+		return true
+	case emoji && r == zeroWidthJoiner:
+		return false
+	case r == ' ':
+		return false
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp, unicode.Zs):
+		return true
+	case r == '\u115f', r == '\u1160', r == '\u3164', r == '\uffa0': // Hangul fillers are letters that show nothing
+		return true
+	}
+	return false
+}
+
+// badName nests the reason's text key: the outer text names the field.
+func badName(field, reason string, args ...string) error {
+	return &protocol.Error{Code: protocol.CodeBadValue, Key: "badValue", Args: []string{field, protocol.TextKey(reason, args...)}}
+}
+
+func (s *Service) checkPassword(password string) error {
+	least := max(s.cfg.Load().PasswordMin, 1)
+	if n := utf8.RuneCountInString(password); n < least || n > maxPasswordRunes || len(password) > 4*maxPasswordRunes {
+		return protocol.Errorf(protocol.CodeBadValue, "passwordLength", least, maxPasswordRunes)
+	}
+	return nil
+}

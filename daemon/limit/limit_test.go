@@ -1,0 +1,135 @@
+package limit_test
+
+import (
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"gtiv/daemon/limit"
+)
+
+// clock is a time that tests move.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time          { return c.t }
+func (c *clock) advance(d time.Duration) { c.t = c.t.Add(d) }
+func newClock() *clock                   { return &clock{time.Unix(1_800_000_000, 0)} }
+
+func TestBucketGivesBurstThenRate(t *testing.T) {
+	c := newClock()
+	b := limit.NewBucket(c.now)
+	for i := range 5 {
+		if w := b.Take("a", 2, 5); w != 0 {
+			t.Fatalf("token %d of the burst: wait %v", i, w)
+		}
+	}
+	if w := b.Take("a", 2, 5); w != 500*time.Millisecond {
+		t.Errorf("after the burst: wait %v, want 500ms", w)
+	}
+	if w := b.Take("b", 2, 5); w != 0 {
+		t.Errorf("another key waits %v", w)
+	}
+	c.advance(500 * time.Millisecond)
+	if w := b.Take("a", 2, 5); w != 0 {
+		t.Errorf("after the wait: wait %v again", w)
+	}
+}
+
+func TestBucketSurvivesAClockGoingBack(t *testing.T) {
+	c := newClock()
+	b := limit.NewBucket(c.now)
+	b.Take("a", 1, 1)
+	c.advance(-time.Hour)
+	if w := b.Take("a", 1, 1); w > time.Second {
+		t.Errorf("wait %v after the clock went back", w)
+	}
+}
+
+func TestWindowCountsOverItsLength(t *testing.T) {
+	c := newClock()
+	w := limit.NewWindow(time.Hour, c.now)
+	for i := range 20 {
+		if wait := w.Take("a", 20); wait != 0 {
+			t.Fatalf("event %d: wait %v", i, wait)
+		}
+	}
+	if w.Take("a", 20) == 0 {
+		t.Error("event 21 in the hour passed")
+	}
+	c.advance(2*time.Hour + time.Minute)
+	if wait := w.Take("a", 20); wait != 0 {
+		t.Errorf("hours later: wait %v", wait)
+	}
+}
+
+func TestWindowSlides(t *testing.T) {
+	c := newClock()
+	w := limit.NewWindow(time.Hour, c.now)
+	for range 20 {
+		w.Take("a", 20)
+	}
+	c.advance(90 * time.Minute) // half of the window before still counts
+	passed := 0
+	for range 20 {
+		if w.Take("a", 20) == 0 {
+			passed++
+		}
+	}
+	if passed != 10 {
+		t.Errorf("%d passed, want 10", passed)
+	}
+}
+
+func TestFailuresGrow(t *testing.T) {
+	c := newClock()
+	f := limit.NewFailures(15*time.Minute, c.now)
+	for i := range 10 {
+		if w := f.Try("a", 10); w != 0 {
+			t.Fatalf("try %d: wait %v", i, w)
+		}
+	}
+	var last time.Duration
+	for i := range 12 {
+		w := f.Try("a", 10)
+		if w <= 0 || w < last {
+			t.Fatalf("failure %d behind the free ones: wait %v after %v", i, w, last)
+		}
+		last = w
+		c.advance(w)
+		if w := f.Try("a", 10); w != 0 {
+			t.Fatalf("after waiting: %v again", w)
+		}
+	}
+	if last != 15*time.Minute {
+		t.Errorf("the wait ends at %v, want 15m", last)
+	}
+	f.Success("a")
+	if w := f.Try("a", 10); w != 0 {
+		t.Errorf("after success: wait %v", w)
+	}
+}
+
+func TestLimitersForgetKeysRatherThanGrow(t *testing.T) {
+	b := limit.NewBucket(nil)
+	for i := range 250_000 {
+		b.Take(strconv.Itoa(i), 1, 1)
+	}
+	if n := limit.Keys(b); n > 100_000 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+func TestAddressKeyFoldsIPv6Subscribers(t *testing.T) {
+	for a, want := range map[string]string{
+		"192.0.2.1":          "192.0.2.1",
+		"::ffff:192.0.2.1":   "192.0.2.1",
+		"2001:db8:1:2:3::4":  "2001:db8:1:2::/64",
+		"fe80::1%eth0":       "fe80::/64",
+		"2001:db8:1:2:aa::1": "2001:db8:1:2::/64",
+	} {
+		if got := limit.AddressKey(netip.MustParseAddr(a)); got != want {
+			t.Errorf("AddressKey(%s) = %s, want %s", a, got, want)
+		}
+	}
+}
