@@ -124,7 +124,7 @@ type User struct {
 	Phone       string `json:",omitempty"`
 	Online      bool
 	TwoFactor   bool
-	CreatedAt   time.Time
+	CreatedAt   time.Time `json:",omitzero"`
 	LastLogin   time.Time `json:",omitzero"`
 	Banned      bool
 	BannedUntil time.Time `json:",omitzero"` // zero with Banned: for ever
@@ -185,8 +185,8 @@ type LoginSession struct {
 	ID        int64
 	Agent     string
 	Address   string
-	CreatedAt time.Time
-	LastSeen  time.Time
+	CreatedAt time.Time `json:",omitzero"`
+	LastSeen  time.Time `json:",omitzero"`
 	RevokedAt time.Time `json:",omitzero"`
 }
 
@@ -221,7 +221,7 @@ type Invite struct {
 	State     string // "open", "used", "expired" or "revoked"
 	Uses      int
 	MaxUses   int
-	CreatedAt time.Time
+	CreatedAt time.Time `json:",omitzero"`
 	ExpiresAt time.Time `json:",omitzero"` // zero: never
 	RevokedAt time.Time `json:",omitzero"`
 }

@@ -36,9 +36,10 @@ const (
 // Config is what an operator sets. It can be replaced while running.
 type Config struct {
 	Registration         string        // open, invite or closed
+	PhoneRegistration    bool          // by phone number, besides by user name
 	RegistrationsPerHour int           // per address; 0 no limit
 	LoginFailures        int           // per account and address, then a growing delay; 0 no limit
-	SingleDevice         bool          // a login ends the account's other sessions
+	SingleDevice         bool          // a login ends the account's other sessions, whatever the account chose
 	NameReserved         time.Duration // a deleted account's name is kept this long
 	PasswordMin          int           // characters
 	MemoryKiB            uint32        // of one password hash

@@ -117,7 +117,7 @@ func (s *Service) RequestPhoneCode(ctx context.Context, o Origin, telCode, tel s
 	if err != nil {
 		return err
 	}
-	if s.cfg.Load().Registration == RegistrationClosed {
+	if cfg := s.cfg.Load(); cfg.Registration == RegistrationClosed || !cfg.PhoneRegistration {
 		return protocol.Errorf(protocol.CodeForbidden, "registrationClosed")
 	}
 	if wait := s.codes.Take(limit.AddressKey(o.Address), 10*codesPerHour); wait > 0 {

@@ -32,6 +32,9 @@ func (s *Service) RegisterByPhone(ctx context.Context, o Origin, telCode, tel, c
 	if err != nil {
 		return nil, err
 	}
+	if !s.cfg.Load().PhoneRegistration {
+		return nil, protocol.Errorf(protocol.CodeForbidden, "registrationClosed")
+	}
 	if err := s.mayRegister(ctx, invite); err != nil { // before the code is used up
 		return nil, err
 	}

@@ -1,0 +1,186 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"gtiv/protocol"
+	"gtiv/store"
+	"gtiv/store/queue"
+)
+
+// Item is a message as the app's offline sync gets it (wire.md 9.1).
+type Item struct {
+	MsgID   string
+	Type    protocol.MessageType
+	From    int64
+	Content string
+	Time    int64 // ms
+}
+
+const (
+	maxSyncItems = 2000
+	maxSyncBytes = 4 << 20
+	perConvLimit = 2000
+)
+
+// SyncPrivate answers what a login session was not delivered yet, oldest first
+// (wire.md 9.1). What was handed over but not confirmed is answered again only
+// if it is younger than last, the newest time (ms) the phone has; that parameter
+// also confirms what was handed over and is not younger. A session that is seen
+// for the first time, or whose cursors were lost, gets what is younger than last.
+func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item, error) {
+	owed, err := s.owed(ctx, c, last)
+	if err != nil {
+		return nil, err
+	}
+	owed = cutOwed(owed)
+	items := make([]Item, 0, len(owed))
+	for _, m := range owed {
+		s.deps.Cursors.Hand(c.Session, m.Conversation, m.Seq, m.Seq)
+		content := m.Content
+		if m.System {
+			content = protocol.RenderSystem(protocol.LanguageOf(c.Language, s.cfg.Load().Language), content)
+		}
+		items = append(items, Item{
+			MsgID: m.ServerMsgID, Type: appType(protocol.MessageType(m.Type)), From: m.From, Content: content, Time: m.Time,
+		})
+	}
+	return items, nil
+}
+
+// cutOwed bounds one answer. The oldest go first; the rest stays owed.
+func cutOwed(owed []store.Message) []store.Message {
+	slices.SortStableFunc(owed, func(a, b store.Message) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ServerMsgID, b.ServerMsgID))
+	})
+	size := 0
+	for i, m := range owed {
+		if size += len(m.Content); i >= maxSyncItems || size > maxSyncBytes {
+			return owed[:i]
+		}
+	}
+	return owed
+}
+
+// owed collects the messages a session has not got, over all its private
+// conversations, and confirms what last proves.
+func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Message, error) {
+	positions, err := s.store.PrivatePositions(ctx, c.User)
+	if err != nil {
+		return nil, fmt.Errorf("list conversations: %w", err)
+	}
+	if err := s.begin(ctx, c, positions, last); err != nil {
+		return nil, err
+	}
+	var owed []store.Message
+	for _, p := range positions {
+		part, err := s.owedOf(ctx, c, p, last)
+		if err != nil {
+			return nil, err
+		}
+		owed = append(owed, part...)
+	}
+	return owed, nil
+}
+
+// begin gives a session that has no cursors its first ones, by the time filter.
+func (s *Service) begin(ctx context.Context, c Caller, positions []store.Position, last int64) error {
+	known, err := s.deps.Cursors.Known(c.Session)
+	if err != nil || known {
+		return err
+	}
+	bases := make(map[int64]uint64, len(positions))
+	for _, p := range positions {
+		base := uint64(0)
+		if last > 0 {
+			if base, err = s.store.SeqAt(ctx, p.Conversation, last); err != nil {
+				return fmt.Errorf("place cursor: %w", err)
+			}
+		}
+		bases[p.Conversation] = base
+	}
+	if err := s.deps.Cursors.Begin(ctx, c.Session, bases); err != nil {
+		return fmt.Errorf("begin cursors: %w", err)
+	}
+	return nil
+}
+
+// owedOf is owed for one conversation.
+func (s *Service) owedOf(ctx context.Context, c Caller, p store.Position, last int64) ([]store.Message, error) {
+	cur, err := s.deps.Cursors.Get(c.Session, p.Conversation)
+	if err != nil {
+		return nil, fmt.Errorf("read cursor: %w", err)
+	}
+	if cur.Base >= p.Last {
+		return nil, nil
+	}
+	list, err := s.store.Incoming(ctx, p.Conversation, c.User, cur.Base, perConvLimit)
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	upTo := p.Last
+	if len(list) == perConvLimit {
+		upTo = list[len(list)-1].Seq
+	}
+	s.skipOthers(c.Session, p.Conversation, cur, list, upTo)
+	var owed []store.Message
+	for _, m := range list {
+		handed, confirmed := state(cur, m.Seq)
+		switch {
+		case confirmed:
+		case handed && m.Time <= last:
+			s.deps.Cursors.Confirm(c.Session, p.Conversation, m.Seq, m.Seq)
+		default:
+			owed = append(owed, m)
+		}
+	}
+	return owed, nil
+}
+
+// skipOthers confirms the numbers between the readable messages: own messages,
+// recalled and hidden ones are never delivered, and must not hold the cursor.
+func (s *Service) skipOthers(session, conversation int64, cur queue.Cursor, list []store.Message, upTo uint64) {
+	next := cur.Base + 1
+	for _, m := range list {
+		if m.Seq > next {
+			s.deps.Cursors.Confirm(session, conversation, next, m.Seq-1)
+		}
+		next = m.Seq + 1
+	}
+	if upTo >= next {
+		s.deps.Cursors.Confirm(session, conversation, next, upTo)
+	}
+}
+
+// state finds what a cursor says of a sequence number.
+func state(c queue.Cursor, seq uint64) (handed, confirmed bool) {
+	if seq <= c.Base {
+		return true, true
+	}
+	for _, sp := range c.Spans {
+		if seq >= sp.From && seq <= sp.To {
+			return true, sp.Confirmed
+		}
+	}
+	return false, false
+}
+
+// Handed notes that a frame was written to a session's socket. Called by the
+// gateway.
+func (s *Service) Handed(session, conversation int64, seq uint64) {
+	s.deps.Cursors.Hand(session, conversation, seq, seq)
+}
+
+// Confirmed notes that a session proved to have read frames. Called by the
+// gateway.
+func (s *Service) Confirmed(session, conversation int64, from, to uint64) {
+	s.deps.Cursors.Confirm(session, conversation, from, to)
+}
+
+// Forget drops the cursors of a revoked session.
+func (s *Service) Forget(ctx context.Context, session int64) error {
+	return s.deps.Cursors.Drop(ctx, session)
+}

@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is everything an operator can set. Default runs a working server;
+// packaging/gtiv.toml documents every key and equals Default (a test holds
+// them together).
+//
+// Fields tagged reload:"yes" take effect on SIGHUP, the others at the next
+// start (see Changed).
+type Config struct {
+	Site    SiteConfig    `toml:"site"`
+	Listen  ListenConfig  `toml:"listen"`
+	TLS     TLSConfig     `toml:"tls"`
+	Limits  LimitsConfig  `toml:"limits"`
+	Gateway GatewayConfig `toml:"gateway"`
+	Account AccountConfig `toml:"account"`
+	Chat    ChatConfig    `toml:"chat"`
+	Log     LogConfig     `toml:"log"`
+	Daemon  DaemonConfig  `toml:"daemon"`
+}
+
+// The values of site.registration.
+const (
+	RegistrationOpen   = "open"   // everybody
+	RegistrationInvite = "invite" // with an invitation code
+	RegistrationClosed = "closed" // nobody; gtiv user add still works
+)
+
+// SiteConfig is what the site is called, where it is found and who may join.
+type SiteConfig struct {
+	// Name is shown on pages and in two-factor authenticator apps.
+	Name string `toml:"name" reload:"yes"`
+	// PublicURL is the address clients use, when it differs from the one their
+	// requests arrive with: "https://example.org". Empty: taken from the request.
+	PublicURL string `toml:"public_url" reload:"yes"`
+	// TrustedProxies are the networks whose X-Forwarded-* headers are believed.
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies" reload:"yes"`
+	// Registration is one of the Registration constants.
+	Registration string `toml:"registration" reload:"yes"`
+	// Language is that of readers who never named one: "en" or "zh".
+	Language string `toml:"language" reload:"yes"`
+	// AppVersion is the newest version of the app, as /app/version tells it.
+	AppVersion string `toml:"app_version" reload:"yes"`
+	// AppURL is where the app is downloaded.
+	AppURL string `toml:"app_url" reload:"yes"`
+	// AppForceUpgrade asks older apps to upgrade before going on.
+	AppForceUpgrade bool `toml:"app_force_upgrade" reload:"yes"`
+}
+
+// ListenConfig is where the daemon listens; its ports are fixed (design: 2004
+// and up) and only shifted together. The flags of gtiv serve win.
+type ListenConfig struct {
+	// Bind are IP addresses; empty means all addresses of the host.
+	Bind []string `toml:"bind"`
+	// PortOffset is added to every port.
+	PortOffset int `toml:"port_offset"`
+}
+
+// TLSConfig is the certificate of the ports that speak TLS. Without one the
+// daemon makes a self-signed certificate under DIR/secrets.
+type TLSConfig struct {
+	// Cert is a PEM file with the certificate and its chain.
+	Cert string `toml:"cert"`
+	// Key is the PEM file of its private key.
+	Key string `toml:"key"`
+}
+
+// LimitsConfig bounds what one account or address may do.
+type LimitsConfig struct {
+	// RegistrationsPerHour is per address (IPv6: per /64).
+	RegistrationsPerHour int `toml:"registrations_per_hour" reload:"yes"`
+	// LoginFailures may happen per account and per address before every
+	// further try must wait, longer each time.
+	LoginFailures int `toml:"login_failures" reload:"yes"`
+	// SendsPerSecond is the lasting rate of messages per account.
+	SendsPerSecond int `toml:"sends_per_second" reload:"yes"`
+	// SendBurst is how many messages may come at once.
+	SendBurst int `toml:"send_burst" reload:"yes"`
+	// MaxRequests is how many HTTP requests are worked on at a time.
+	MaxRequests int `toml:"max_requests"`
+}
+
+// GatewayConfig bounds the long connections of chat clients.
+type GatewayConfig struct {
+	// SessionsPerUser is the number of connections of one account; above it the oldest is closed.
+	SessionsPerUser int `toml:"sessions_per_user"`
+	// ConnectionsPerAddress is the number of connections from one address.
+	ConnectionsPerAddress int `toml:"connections_per_address"`
+	// MaxConnections bounds all of them; 0 is as many as the limit of open files allows.
+	MaxConnections int `toml:"max_connections"`
+	// Handshake is the time a client has to say who it is.
+	Handshake Duration `toml:"handshake"`
+	// Idle is the silence after which a connection is taken for dead.
+	Idle Duration `toml:"idle"`
+}
+
+// AccountConfig is about accounts and their passwords.
+type AccountConfig struct {
+	// SingleDevice ends an account's other sessions at every login, whatever the
+	// account itself chose.
+	SingleDevice bool `toml:"single_device" reload:"yes"`
+	// NameReserved is how long the user name of a deleted account cannot be taken.
+	NameReserved Duration `toml:"name_reserved" reload:"yes"`
+	// PhoneRegistration allows registering with a phone number; no SMS is
+	// sent, the codes are read with "gtiv user code".
+	PhoneRegistration bool `toml:"phone_registration" reload:"yes"`
+	// PasswordMin is the fewest characters a new password may have.
+	PasswordMin int `toml:"password_min" reload:"yes"`
+	// ArgonMemory is the least memory one argon2id hash uses.
+	ArgonMemory Size `toml:"argon_memory"`
+}
+
+// ChatConfig is about messages.
+type ChatConfig struct {
+	// Retention is how long messages are kept; 0 is for ever.
+	Retention Duration `toml:"retention" reload:"yes"`
+	// RecallWindow is how long after sending a message may be recalled; 0 is for ever.
+	RecallWindow Duration `toml:"recall_window" reload:"yes"`
+	// ConversationCap is the most messages one conversation keeps; 0 is no cap.
+	ConversationCap int `toml:"conversation_cap" reload:"yes"`
+}
+
+// LogConfig is about the log on standard error.
+type LogConfig struct {
+	// Level is debug, info, warn or error.
+	Level string `toml:"level" reload:"yes"`
+	// Format is text or json.
+	Format string `toml:"format"`
+}
+
+// DaemonConfig is about the process itself.
+type DaemonConfig struct {
+	// Grace is what running requests get to finish when the daemon stops.
+	Grace Duration `toml:"grace" reload:"yes"`
+}
+
+// Default is a working server: everything open that a new site needs, every
+// limit at a value that no person reaches by hand.
+func Default() Config {
+	return Config{
+		Site: SiteConfig{
+			Name:           "gtiv",
+			TrustedProxies: []netip.Prefix{},
+			Registration:   RegistrationOpen,
+			Language:       "en",
+			AppVersion:     "0.1.2",
+		},
+		Listen: ListenConfig{Bind: []string{}},
+		Limits: LimitsConfig{
+			RegistrationsPerHour: 20,
+			LoginFailures:        10,
+			SendsPerSecond:       20,
+			SendBurst:            200,
+			MaxRequests:          1024,
+		},
+		Gateway: GatewayConfig{
+			SessionsPerUser:       16,
+			ConnectionsPerAddress: 256,
+			Handshake:             Duration(15 * time.Second),
+			Idle:                  Duration(300 * time.Second),
+		},
+		Account: AccountConfig{
+			NameReserved:      Duration(720 * time.Hour),
+			PhoneRegistration: true,
+			PasswordMin:       6,
+			ArgonMemory:       19 << 20,
+		},
+		Chat: ChatConfig{
+			Retention:       Duration(720 * time.Hour),
+			RecallWindow:    Duration(3 * time.Minute),
+			ConversationCap: 100_000,
+		},
+		Log:    LogConfig{Level: "info", Format: "text"},
+		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},
+	}
+}

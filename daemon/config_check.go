@@ -1,0 +1,175 @@
+package daemon
+
+import (
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// maxPortOffset keeps the highest port, 20999 of the relay, below 65536.
+const maxPortOffset = 65535 - 20999
+
+// Validate says everything that is wrong with c, as a *ConfigError, or nil.
+func (c Config) Validate() error {
+	if p := c.problems(); len(p) > 0 {
+		return &ConfigError{Problems: p}
+	}
+	return nil
+}
+
+// checks collects problems; each method is one kind of rule.
+type checks struct {
+	config   reflect.Value
+	problems []Problem
+}
+
+func (c Config) problems() []Problem {
+	k := checks{config: reflect.ValueOf(&c).Elem()}
+	k.site(c.Site)
+	k.listen(c.Listen)
+	k.bad((c.TLS.Cert == "") != (c.TLS.Key == ""), "tls.cert", "tls.cert and tls.key belong together; set both or none")
+	k.limits(c)
+	k.between("account.name_reserved", int64(c.Account.NameReserved), 0, int64(10*year), "between 0 and 87600h")
+	k.between("account.password_min", int64(c.Account.PasswordMin), 1, 64, "between 1 and 64")
+	k.between("account.argon_memory", int64(c.Account.ArgonMemory), 19<<20, 1<<30, "between 19MiB and 1GiB")
+	k.between("chat.retention", int64(c.Chat.Retention), 0, int64(100*year), "0 (for ever) or up to 876000h")
+	k.bad(c.Chat.Retention > 0 && c.Chat.Retention < Duration(time.Hour), "chat.retention", "less than 1h would lose messages before they are read")
+	k.between("chat.recall_window", int64(c.Chat.RecallWindow), 0, int64(100*year), "0 (any time) or up to 876000h")
+	k.bad(c.Chat.ConversationCap != 0 && c.Chat.ConversationCap < 100, "chat.conversation_cap", "must be 0 (no cap) or at least 100")
+	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	k.oneOf("log.format", c.Log.Format, "text", "json")
+	k.between("daemon.grace", int64(c.Daemon.Grace), int64(100*time.Millisecond), int64(50*time.Second), "between 100ms and 50s")
+	return k.problems
+}
+
+const year = 365 * 24 * time.Hour
+
+func (k *checks) site(s SiteConfig) {
+	n := utf8.RuneCountInString(s.Name)
+	k.bad(n < 1 || n > 64, "site.name", "must have 1 to 64 characters")
+	k.bad(s.PublicURL != "" && !isBaseURL(s.PublicURL), "site.public_url", `must look like "https://example.org", without path or query`)
+	k.oneOf("site.registration", s.Registration, RegistrationOpen, RegistrationInvite, RegistrationClosed)
+	k.oneOf("site.language", s.Language, "en", "zh")
+	k.bad(s.AppURL != "" && !isWebURL(s.AppURL), "site.app_url", "must be an http or https address")
+	k.bad(s.AppForceUpgrade && s.AppURL == "", "site.app_force_upgrade", "needs site.app_url, or users cannot upgrade")
+	k.bad(len(s.AppVersion) > 64, "site.app_version", "must have at most 64 characters")
+}
+
+func (k *checks) listen(l ListenConfig) {
+	for _, b := range l.Bind {
+		_, err := netip.ParseAddr(b)
+		k.bad(err != nil, "listen.bind", strconv.Quote(shorten(b))+" is not an IP address")
+	}
+	k.between("listen.port_offset", int64(l.PortOffset), 0, maxPortOffset, "between 0 and "+strconv.Itoa(maxPortOffset))
+}
+
+func (k *checks) limits(c Config) {
+	const many = 1_000_000
+	k.between("limits.registrations_per_hour", int64(c.Limits.RegistrationsPerHour), 1, many, "between 1 and 1000000")
+	k.between("limits.login_failures", int64(c.Limits.LoginFailures), 1, 1000, "between 1 and 1000")
+	k.between("limits.sends_per_second", int64(c.Limits.SendsPerSecond), 1, many, "between 1 and 1000000")
+	k.between("limits.send_burst", int64(c.Limits.SendBurst), 1, many, "between 1 and 1000000")
+	k.between("limits.max_requests", int64(c.Limits.MaxRequests), 16, many, "between 16 and 1000000")
+	k.between("gateway.sessions_per_user", int64(c.Gateway.SessionsPerUser), 1, 1000, "between 1 and 1000")
+	k.between("gateway.connections_per_address", int64(c.Gateway.ConnectionsPerAddress), 1, many, "between 1 and 1000000")
+	k.between("gateway.max_connections", int64(c.Gateway.MaxConnections), 0, many, "between 0 (as many as files may be open) and 1000000")
+	k.between("gateway.handshake", int64(c.Gateway.Handshake), int64(time.Second), int64(5*time.Minute), "between 1s and 5m")
+	// The app sends a heartbeat every 30 s and notices nothing below that.
+	k.between("gateway.idle", int64(c.Gateway.Idle), int64(45*time.Second), int64(time.Hour), "between 45s and 1h")
+}
+
+func (k *checks) bad(wrong bool, key, text string) {
+	if !wrong {
+		return
+	}
+	field := configField(k.config, key)
+	k.problems = append(k.problems, Problem{Key: key, Value: shown(field, plain(field)), Text: text})
+}
+
+func (k *checks) between(key string, v, low, high int64, text string) {
+	k.bad(v < low || v > high, key, "must be "+text)
+}
+
+func (k *checks) oneOf(key, v string, allowed ...string) {
+	text := "must be "
+	for i, a := range allowed {
+		if i > 0 {
+			text += " or "
+		}
+		text += strconv.Quote(a)
+	}
+	k.bad(!slices.Contains(allowed, v), key, text)
+}
+
+// configField is the field of "section.key"; a wrong key is a programming
+// error that every test of this package would meet.
+func configField(config reflect.Value, key string) reflect.Value {
+	for f, section := range config.Fields() {
+		prefix := f.Tag.Get("toml") + "."
+		if len(key) > len(prefix) && key[:len(prefix)] == prefix {
+			if v := fieldByName(section, key[len(prefix):]); v.IsValid() {
+				return v
+			}
+		}
+	}
+	panic("daemon: no configuration key " + key)
+}
+
+// plain is a field's value in the form the file has it.
+func plain(field reflect.Value) any {
+	if t, ok := field.Interface().(interface{ String() string }); ok {
+		return t.String()
+	}
+	return field.Interface()
+}
+
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
+}
+
+func isBaseURL(s string) bool {
+	u, err := url.Parse(s)
+	return isWebURL(s) && err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+}
+
+// Changed compares two configurations and names the keys that differ: applied
+// are those a reload puts into effect, needRestart those that wait for the next
+// start. Both are sorted as in the file.
+func Changed(before, after Config) (applied, needRestart []string) {
+	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
+	for section, old := range b.Fields() {
+		current := a.FieldByIndex(section.Index)
+		for f := range old.Type().Fields() {
+			if reflect.DeepEqual(old.FieldByIndex(f.Index).Interface(), current.FieldByIndex(f.Index).Interface()) {
+				continue
+			}
+			key := section.Tag.Get("toml") + "." + f.Tag.Get("toml")
+			if f.Tag.Get("reload") == "yes" {
+				applied = append(applied, key)
+			} else {
+				needRestart = append(needRestart, key)
+			}
+		}
+	}
+	return applied, needRestart
+}
+
+// Reloaded is the running configuration after a reload: the keys of after that
+// take effect at once, and those of running for the rest.
+func Reloaded(running, after Config) Config {
+	r, a := reflect.ValueOf(&running).Elem(), reflect.ValueOf(after)
+	for section, current := range r.Fields() {
+		fresh := a.FieldByIndex(section.Index)
+		for f := range current.Type().Fields() {
+			if f.Tag.Get("reload") == "yes" {
+				current.FieldByIndex(f.Index).Set(fresh.FieldByIndex(f.Index))
+			}
+		}
+	}
+	return running
+}

@@ -1,0 +1,39 @@
+package control
+
+import (
+	"context"
+
+	"gtiv/protocol"
+)
+
+// route is one endpoint.
+type route struct {
+	method, path string
+	role         protocol.Role // the least that is needed
+	action       string        // what the audit log calls the change; "" changes nothing
+	handle       handler
+}
+
+// handler answers one request with a value to encode.
+type handler func(s *Server, ctx context.Context, c *call) (any, error)
+
+// routes is the whole API, sorted by path, then method.
+//
+// Moderators deal with people, but not with administrators (see target), and
+// not with what would let them in as somebody else: passwords and codes.
+var routes = []route{
+	{"GET", "/v1/codes", protocol.RoleAdmin, "", (*Server).listCodes},
+	{"GET", "/v1/config", protocol.RoleViewer, "", (*Server).showConfig},
+	{"GET", "/v1/invites", protocol.RoleModerator, "", (*Server).listInvites},
+	{"POST", "/v1/invites", protocol.RoleModerator, "invite.create", (*Server).createInvite},
+	{"POST", "/v1/invites/revoke", protocol.RoleModerator, "invite.revoke", (*Server).revokeInvite},
+	{"POST", "/v1/reload", protocol.RoleAdmin, "config.reload", (*Server).reload},
+	{"GET", "/v1/status", protocol.RoleViewer, "", (*Server).status},
+	{"GET", "/v1/users", protocol.RoleModerator, "", (*Server).listUsers},
+	{"POST", "/v1/users", protocol.RoleAdmin, "user.add", (*Server).addUser},
+	{"POST", "/v1/users/ban", protocol.RoleModerator, "user.ban", (*Server).banUser},
+	{"POST", "/v1/users/password", protocol.RoleAdmin, "user.password", (*Server).setPassword},
+	{"POST", "/v1/users/revoke", protocol.RoleModerator, "user.revoke", (*Server).revokeSessions},
+	{"GET", "/v1/users/sessions", protocol.RoleModerator, "", (*Server).listSessions},
+	{"POST", "/v1/users/unban", protocol.RoleModerator, "user.unban", (*Server).unbanUser},
+}

@@ -1,0 +1,36 @@
+// Gtiv turns a single Linux host into a short-video social site: short video,
+// live streaming, private and group chat, audio and video calls. "gtiv serve"
+// is the daemon; the other commands look after it. This file is the command
+// table, no more.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"gtiv/daemon"
+	"gtiv/packaging"
+	"gtiv/tui/cli"
+)
+
+// commands is every command of gtiv.
+type commands struct {
+	Serve   daemon.ServeCmd  `cmd:"" help:"Run the server."`
+	Status  cli.StatusCmd    `cmd:"" help:"Show how the running server does; exit code 1 if it is not well, 3 if it does not run."`
+	User    cli.UserCmd      `cmd:"" help:"Look after accounts."`
+	Invite  cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
+	Config  daemon.ConfigCmd `cmd:"" help:"Show and check the configuration."`
+	Version cli.VersionCmd   `cmd:"" help:"Show the version of this program."`
+}
+
+func main() { os.Exit(run()) }
+
+// run ends the context at the first SIGINT or SIGTERM; a second one kills.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return cli.Execute(ctx, &commands{}, os.Args[1:], &cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: packaging.Version()})
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Says what to do next; `make run` calls it: welcome.sh DATA PORT_OFFSET
+data=$1
+n=$2
+port() { echo $(($1 + n)); }
+cat <<EOT
+
+gtiv starts on $data. Stop it with Ctrl-C; the data stays.
+
+Next, in another terminal:
+  ./bin/gtiv status --data $data                  how it does
+  ./bin/gtiv user add NAME --admin --data $data   the first administrator
+  http://localhost:$(port 2015)/docs                    every call, with examples
+
+Phones: build the app with this machine's address as its host. It uses the
+ports $(port 2004) (chat), $(port 2009) and $(port 2015) (HTTP); open them in the firewall.
+Settings: packaging/gtiv.toml says what there is; ./bin/gtiv config check FILE.
+
+EOT
