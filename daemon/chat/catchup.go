@@ -113,7 +113,7 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 		if err != nil {
 			return err
 		}
-		if handed, _ := state(cur, m.Seq); !handed {
+		if !cur.Handed(m.Seq) {
 			fresh = append(fresh, m)
 		}
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -72,12 +73,13 @@ func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Messa
 	if err != nil {
 		return nil, fmt.Errorf("list conversations: %w", err)
 	}
-	if err := s.begin(ctx, c, positions, last); err != nil {
+	bases, err := s.begin(ctx, c, positions, last)
+	if err != nil {
 		return nil, err
 	}
 	var owed []store.Message
 	for _, p := range positions {
-		part, err := s.owedOf(ctx, c, p, last)
+		part, err := s.owedOf(ctx, c, p, bases[p.Conversation], last)
 		if err != nil {
 			return nil, err
 		}
@@ -86,34 +88,38 @@ func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Messa
 	return owed, nil
 }
 
-// begin gives a session that has no cursors its first ones, by the time filter.
-func (s *Service) begin(ctx context.Context, c Caller, positions []store.Position, last int64) error {
+// begin gives a session that has no cursors its first ones, by the time filter,
+// and answers them; nil for a session that has some. When the disk has no room
+// for them the filter serves this one sync.
+func (s *Service) begin(ctx context.Context, c Caller, positions []store.Position, last int64) (map[int64]uint64, error) {
 	known, err := s.deps.Cursors.Known(c.Session)
 	if err != nil || known {
-		return err
+		return nil, err
 	}
 	bases := make(map[int64]uint64, len(positions))
 	for _, p := range positions {
 		base := uint64(0)
 		if last > 0 {
 			if base, err = s.store.SeqAt(ctx, p.Conversation, last); err != nil {
-				return fmt.Errorf("place cursor: %w", err)
+				return nil, fmt.Errorf("place cursor: %w", err)
 			}
 		}
 		bases[p.Conversation] = base
 	}
-	if err := s.deps.Cursors.Begin(ctx, c.Session, bases); err != nil {
-		return fmt.Errorf("begin cursors: %w", err)
+	if err := s.deps.Cursors.Begin(ctx, c.Session, bases); err != nil && !errors.Is(err, queue.ErrNoSpace) {
+		return nil, fmt.Errorf("begin cursors: %w", err)
 	}
-	return nil
+	return bases, nil
 }
 
-// owedOf is owed for one conversation.
-func (s *Service) owedOf(ctx context.Context, c Caller, p store.Position, last int64) ([]store.Message, error) {
+// owedOf is owed for one conversation. least is where a session without
+// cursors starts.
+func (s *Service) owedOf(ctx context.Context, c Caller, p store.Position, least uint64, last int64) ([]store.Message, error) {
 	cur, err := s.deps.Cursors.Get(c.Session, p.Conversation)
 	if err != nil {
 		return nil, fmt.Errorf("read cursor: %w", err)
 	}
+	cur.Base = max(cur.Base, least)
 	if cur.Base >= p.Last {
 		return nil, nil
 	}
@@ -128,10 +134,9 @@ func (s *Service) owedOf(ctx context.Context, c Caller, p store.Position, last i
 	s.skipOthers(c.Session, p.Conversation, cur, list, upTo)
 	var owed []store.Message
 	for _, m := range list {
-		handed, confirmed := state(cur, m.Seq)
 		switch {
-		case confirmed:
-		case handed && m.Time <= last:
+		case cur.Delivered(m.Seq):
+		case cur.Handed(m.Seq) && m.Time <= last:
 			s.deps.Cursors.Confirm(c.Session, p.Conversation, m.Seq, m.Seq)
 		default:
 			owed = append(owed, m)
@@ -153,19 +158,6 @@ func (s *Service) skipOthers(session, conversation int64, cur queue.Cursor, list
 	if upTo >= next {
 		s.deps.Cursors.Confirm(session, conversation, next, upTo)
 	}
-}
-
-// state finds what a cursor says of a sequence number.
-func state(c queue.Cursor, seq uint64) (handed, confirmed bool) {
-	if seq <= c.Base {
-		return true, true
-	}
-	for _, sp := range c.Spans {
-		if seq >= sp.From && seq <= sp.To {
-			return true, sp.Confirmed
-		}
-	}
-	return false, false
 }
 
 // Handed notes that a frame was written to a session's socket. Called by the
