@@ -1,0 +1,63 @@
+package web
+
+import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // the form of the token asks for it; it protects nothing
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"gtiv/daemon/web/api"
+	"gtiv/protocol"
+)
+
+// handleComet serves GET /get-comet.
+func (s *Server) handleComet(c *api.Call, _ *protocol.NoRequest) (*protocol.CometReply, error) {
+	return &protocol.CometReply{List: []string{s.base(c.Request).at(s.ports.Comet)}}, nil
+}
+
+// appAndroid is the Type of the Android app.
+const appAndroid = 1
+
+// handleVersion serves GET /app/version.
+func (s *Server) handleVersion(_ *api.Call, req *protocol.VersionRequest) (*protocol.VersionReply, error) {
+	if req.Type != appAndroid {
+		return &protocol.VersionReply{}, nil // known, but nothing is offered
+	}
+	site := s.site.Load()
+	return &protocol.VersionReply{Version: site.AppVersion, URL: site.AppURL, ForceUpgrade: site.AppForce}, nil
+}
+
+// handleCountries serves GET /app/country.
+func (s *Server) handleCountries(c *api.Call, _ *protocol.NoRequest) (*protocol.CountriesReply, error) {
+	rep := &protocol.CountriesReply{}
+	for _, o := range protocol.Countries() {
+		rep.List = append(rep.List, protocol.CountryItem{TelCode: o.TelCode, Country: o.Name(c.Language)})
+	}
+	return rep, nil
+}
+
+// uploadTokenValid is longer than the app keeps a token (7000 s, wire.md 13).
+const uploadTokenValid = 2 * time.Hour
+
+// filesPath is where uploaded files will be served.
+const filesPath = "/files"
+
+// handleClientToken serves GET /obstore/client_token. The app uploads to Qiniu
+// only, and only when the token has the form of one; ours has the form and no
+// account behind it, so that the app's upload fails and nothing else does.
+func (s *Server) handleClientToken(c *api.Call, _ *protocol.ClientTokenRequest) (*protocol.ClientTokenReply, error) {
+	rep := &protocol.ClientTokenReply{}
+	s.fallbackClientToken(c, rep)
+	return rep, nil
+}
+
+// fallbackClientToken fills in all fields: the app crashes on a missing one.
+func (s *Server) fallbackClientToken(c *api.Call, rep *protocol.ClientTokenReply) {
+	policy := fmt.Sprintf(`{"scope":"gtiv","deadline":%d}`, s.now().Add(uploadTokenValid).Unix())
+	encoded := base64.URLEncoding.EncodeToString([]byte(policy))
+	mac := hmac.New(sha1.New, s.upload[:])
+	mac.Write([]byte(encoded))
+	rep.ImObsToken = "gtiv-has-no-object-storage:" + base64.URLEncoding.EncodeToString(mac.Sum(nil)) + ":" + encoded
+	rep.RemoteBaseURL = s.base(c.Request).URL() + filesPath
+}

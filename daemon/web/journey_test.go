@@ -1,0 +1,169 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gtiv/daemon/account"
+	"gtiv/daemon/chat"
+	"gtiv/daemon/live"
+	"gtiv/daemon/video"
+	"gtiv/daemon/web"
+	"gtiv/store"
+	"gtiv/store/queue"
+)
+
+// newReal is a server with the real services, on a database in a temporary
+// folder, that pushes to nobody.
+func newReal(t *testing.T) *web.Server {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "gtiv.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := queue.Open(queue.Config{Dir: filepath.Join(dir, "queue")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := chat.New(chat.Config{Language: "en"}, chat.Deps{
+		Store: db, Cursors: q.Cursors(),
+		Push: func(int64, chat.Push) int { return 0 }, PushSession: func(int64, chat.Push) int { return 0 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people, err := account.New(account.Config{Registration: account.RegistrationOpen, PasswordMin: 6, MemoryKiB: 64, Language: "en"}, account.Deps{
+		Store: db, SealKey: make([]byte, 32), Kick: func(int64) {}, Forget: func(int64) {},
+		Deliver: messages.Deliver, Unfriended: messages.Unfriended,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := web.New(web.Config{Ports: web.Ports{Comet: 2004, RTMP: 2011, HLS: 2012, FLV: 2013}}, web.Deps{
+		Account: people, Chat: messages, Video: video.New(db), Live: live.New(db), Clips: video.Files(),
+		Online: func(int64) bool { return false }, SessionOnline: func(int64) bool { return false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 2)
+	go func() { done <- messages.Run(ctx) }()
+	go func() { done <- people.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		_ = q.Close()
+		_ = db.Close()
+	})
+	return s
+}
+
+// phone is one person's app.
+type phone struct {
+	t      *testing.T
+	server *web.Server
+	id     string
+	token  string
+}
+
+func register(t *testing.T, s *web.Server, name string) *phone {
+	t.Helper()
+	p := &phone{t: t, server: s}
+	info, ok := p.call("POST", "/user/register-by-username", "username="+name+"&password=secret-word")["Userinfo"].(map[string]any)
+	if !ok {
+		t.Fatal("not registered")
+	}
+	p.token, _ = info["Token"].(string)
+	p.id = fmt.Sprint(int64(info["UserId"].(float64)))
+	return p
+}
+
+// call makes a call that must succeed.
+func (p *phone) call(method, target, body string) map[string]any {
+	p.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", p.token)
+	if !strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	w := httptest.NewRecorder()
+	p.server.ServeHTTP(w, r)
+	var m map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &m); err != nil || w.Code != 200 || m["ApiCode"] != 0.0 {
+		p.t.Fatalf("%s %s: %d %s", method, target, w.Code, w.Body)
+	}
+	return m
+}
+
+func first(t *testing.T, rep map[string]any) map[string]any {
+	t.Helper()
+	list, _ := rep["List"].([]any)
+	if len(list) == 0 {
+		t.Fatalf("an empty list: %v", rep)
+	}
+	return list[0].(map[string]any)
+}
+
+// TestTwoPeopleMeetAndWrite is wire.md 10.2 with the real services: search,
+// request, acceptance, a message, and what the receiver fetches.
+func TestTwoPeopleMeetAndWrite(t *testing.T) {
+	s := newReal(t)
+	alice, bob := register(t, s, "alice"), register(t, s, "bob")
+	if found := alice.call("POST", "/user/search", `{"Username":"bob"}`); found["UserId"] != bob.id {
+		t.Fatalf("found %v", found)
+	}
+	alice.call("POST", "/imlogic/push-mid", `{"Type":"7","Message":"hello, I am alice","ToUsers":"`+bob.id+`"}`)
+	if asks := first(t, bob.call("GET", "/chat/addme-list", "")); asks["Msg"] != "hello, I am alice" || asks["Username"] != "alice" {
+		t.Fatalf("application %v", asks)
+	}
+	bob.call("POST", "/contacts/add", `{"UserId":"`+alice.id+`","Type":1}`)
+	if c := first(t, alice.call("GET", "/contacts/list", "")); c["UserId"] != bob.id || c["Deleted"] != 0.0 {
+		t.Fatalf("contact %v", c)
+	}
+	if v := alice.call("GET", "/user/info", "")["ContactsVersion"]; v == 0.0 {
+		t.Error("the contacts version did not move")
+	}
+	sent := alice.call("POST", "/imlogic/push-mid", `{"Type":0,"Message":"a<b> & 'c'","ToUsers":"`+bob.id+`"}`)
+	list, _ := bob.call("GET", "/chat/sync-private-message?LastMessageTime=0", "")["List"].([]any)
+	got, _ := list[len(list)-1].(map[string]any)
+	if got["MsgId"] != sent["ServerMsgId"] || got["Time"] != sent["Time"] || got["MsgType"] != 0.0 {
+		t.Errorf("sent %v, synced %v", sent, list)
+	}
+	page := alice.call("GET", "/user/video-master-info?userId="+bob.id, "")
+	if page["IsFriend"] != true || page["IsFollow"] != false {
+		t.Errorf("page %v", page)
+	}
+	alice.call("DELETE", "/contacts?UserId="+bob.id, "")
+	if c := first(t, bob.call("GET", "/contacts/list", "")); c["Deleted"] != 1.0 {
+		t.Errorf("after unfriending: %v", c)
+	}
+}
+
+// TestAGuestSeesTheSample is what the app does before anybody logs in.
+func TestAGuestSeesTheSample(t *testing.T) {
+	guest := &phone{t: t, server: newReal(t), token: "of another server"}
+	clip := first(t, guest.call("GET", "/video/home", ""))
+	if clip["UserId"] != 10000.0 || clip["Width"] == 0.0 || clip["Nickname"] == "" {
+		t.Errorf("clip %v", clip)
+	}
+	grid := first(t, guest.call("GET", "/user/creation-videos?userId=10000&page=1", ""))
+	if grid["Cover"] != clip["Cover"] {
+		t.Errorf("grid %v", grid)
+	}
+	guest.call("GET", fmt.Sprintf("/video/info?videoId=%v", clip["Id"]), "")
+	guest.call("GET", "/user/video-master-info?userId=10000", "")
+	if room := first(t, guest.call("GET", "/live/list", "")); room["State"] != 0.0 {
+		t.Errorf("room %v", room)
+	}
+}

@@ -1,0 +1,195 @@
+package web
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"gtiv/daemon/web/api"
+	"gtiv/daemon/web/pages"
+	"gtiv/protocol"
+)
+
+// Groups of calls in the documentation.
+const (
+	tagAccount  = "Account"
+	tagSecurity = "Sessions and second factor"
+	tagContacts = "Contacts"
+	tagChat     = "Chat"
+	tagRoom     = "Groups"
+	tagVideo    = "Short video"
+	tagLive     = "Live"
+	tagApp      = "App and server"
+)
+
+var tags = []api.TagInfo{
+	{Name: tagAccount, Description: "Signing up, logging in, profiles."},
+	{Name: tagSecurity, Description: "Where an account is logged in, its password and its second factor."},
+	{Name: tagContacts, Description: "Friends, requests and blocked people."},
+	{Name: tagChat, Description: "What goes beside the long connection: sending, and fetching what was missed."},
+	{Name: tagRoom, Description: "Group chats."},
+	{Name: tagVideo, Description: "The feed, and the pages of those who make it."},
+	{Name: tagLive, Description: "Live rooms."},
+	{Name: tagApp, Description: "What a client asks about the server itself."},
+}
+
+// Codes, short for the table.
+const (
+	bad       = protocol.CodeBadValue
+	often     = protocol.CodeTooOften
+	unknown   = protocol.CodeUnknown
+	conflict  = protocol.CodeConflict
+	forbidden = protocol.CodeForbidden
+	password  = protocol.CodePassword
+	noRoom    = protocol.CodeNoRoom
+)
+
+// routes is every call, sorted by path and method.
+func (s *Server) routes() []api.Route {
+	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
+	codes, tag, full := api.Errors, api.Tag, api.Always200
+	return []api.Route{
+		api.Handle(get, "/app/country", api.User, "Countries with their phone codes", s.handleCountries, tag(tagApp)),
+		api.Handle(get, "/app/version", api.User, "Newest version of the app", s.handleVersion, tag(tagApp)),
+		api.Handle(get, "/chat/addme-list", api.User, "Pending friend requests", s.handleApplications, tag(tagContacts)),
+		api.Handle(get, "/chat/room-msg", api.User, "Missed messages of a group, newest first", s.handleRoomMessages, tag(tagRoom)),
+		api.Handle(get, "/chat/sync-private-message", api.User, "Missed private messages, oldest first", s.handleSyncPrivate, tag(tagChat)),
+		api.Handle(del, "/contacts", api.User, "Remove a contact", s.handleDeleteContact, tag(tagContacts),
+			api.Alias(del, "/contacts/delete"), codes(unknown)),
+		api.Handle(post, "/contacts/add", api.User, "Answer a friend request", s.handleAnswerApplication, tag(tagContacts), codes(unknown)),
+		api.Handle(post, "/contacts/block", api.User, "Block a user", s.handleBlock, tag(tagContacts), codes(unknown, bad)),
+		api.Handle(get, "/contacts/blocked", api.User, "Whom the caller blocked", s.handleBlocked, tag(tagContacts)),
+		api.Handle(get, "/contacts/list", api.User, "Contacts", s.handleContacts, tag(tagContacts), full()),
+		api.Handle(post, "/contacts/unblock", api.User, "Unblock a user", s.handleUnblock, tag(tagContacts), codes(unknown)),
+		api.Handle(get, "/get-comet", api.Anyone, "Where the chat long connections are", s.handleComet, tag(tagApp)),
+		api.Handle(post, "/imlogic/check-online", api.User, "Is a user, or this login session, connected?", s.handleCheckOnline, tag(tagChat),
+			api.Light()), // an error makes the app reconnect (wire.md 2.4), which an overloaded server needs least
+		api.Handle(post, "/imlogic/push-mid", api.User, "Send a private message", s.handlePushMid, tag(tagChat),
+			codes(forbidden, unknown, often, bad, noRoom)),
+		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
+		api.Handle(get, "/obstore/client_token", api.User, "Token for uploading files", s.handleClientToken, tag(tagApp), full(),
+			api.Fallback(s.fallbackClientToken)),
+		api.Handle(get, "/room/info", api.User, "A group", s.handleRoomInfo, tag(tagRoom)),
+		api.Handle(post, "/room/invite", api.User, "Make a group, or invite into one", s.handleInvite, tag(tagRoom), full(),
+			api.Fallback(fallbackInvite)),
+		api.Handle(get, "/room/list", api.User, "The caller's groups", s.handleRooms, tag(tagRoom), full()),
+		api.Handle(get, "/room/member_info", api.User, "A member of a group", s.handleMemberInfo, tag(tagRoom), full(), codes(unknown),
+			api.Fallback(fallbackMember)),
+		api.Handle(get, "/room/member_list", api.User, "Members of a group", s.handleMembers, tag(tagRoom), full()),
+		api.Handle(post, "/room/modify_avatar", api.User, "Change a group's picture", s.handleRoomAvatar, tag(tagRoom), full(), codes(unknown)),
+		api.Handle(get, "/user/collect-videos", api.User, "Videos the caller collected", s.handleCollectVideos, tag(tagVideo), full(),
+			codes(forbidden), api.Fallback(s.fallbackUserVideos)),
+		api.Handle(get, "/user/creation-videos", api.Guest, "Videos somebody made", s.handleCreationVideos, tag(tagVideo), full(),
+			api.Fallback(s.fallbackUserVideos)),
+		api.Handle(post, "/user/delete", api.User, "Delete the account", s.handleDelete, tag(tagSecurity), codes(password, often, forbidden),
+			api.About("All login sessions end. The user name stays reserved for a while.")),
+		api.HandleRaw(get, "/user/export", api.User, "Everything the server has about the caller", "application/zip", s.handleExport,
+			tag(tagSecurity), api.Deadline(10*time.Minute), codes(often)),
+		api.Handle(get, "/user/fans-list", api.User, "Who follows the caller", s.handleFollowPage, tag(tagVideo), full()),
+		api.Handle(get, "/user/follow-list", api.User, "Whom the caller follows", s.handleFollowPage, tag(tagVideo), full()),
+		api.Handle(get, "/user/info", api.User, "A profile", s.handleUserInfo, tag(tagAccount), codes(unknown)),
+		api.Handle(post, "/user/info", api.User, "Change the caller's profile", s.handleSetField, tag(tagAccount), codes(noRoom)),
+		api.Handle(post, "/user/login", api.Anyone, "Log in", s.handleLogin, tag(tagAccount), full(), codes(password, often)),
+		api.Handle(post, "/user/password", api.User, "Change the password", s.handleChangePassword, tag(tagSecurity), codes(password, often),
+			api.About("All other login sessions end.")),
+		api.Handle(post, "/user/phone-code", api.Anyone, "Ask for a verification code", s.handlePhoneCode, tag(tagAccount),
+			codes(often, protocol.CodePhoneExists, protocol.CodeVerifyOften, protocol.CodeVerifySend)),
+		api.Handle(post, "/user/register", api.Anyone, "Sign up with a phone number", s.handleRegister, tag(tagAccount),
+			codes(often, conflict, protocol.CodePhoneExists, protocol.CodeVerifyCode, protocol.CodeInviteCode, noRoom)),
+		api.Handle(post, "/user/register-by-username", api.Anyone, "Sign up with a user name", s.handleRegisterByUsername, tag(tagAccount),
+			full(), api.FailCode(protocol.CodeFailed)),
+		api.Handle(post, "/user/search", api.User, "Find a user by name", s.handleSearch, tag(tagContacts), full(), codes(unknown, often)),
+		api.Handle(post, "/user/session-revoke", api.User, "Log a session out", s.handleRevokeSession, tag(tagSecurity), codes(unknown),
+			api.Alias(del, "/user/sessions")),
+		api.Handle(get, "/user/sessions", api.User, "Where the account is logged in", s.handleSessions, tag(tagSecurity)),
+		api.Handle(post, "/user/single-device", api.User, "Allow one login session only, or several", s.handleSingleDevice, tag(tagSecurity)),
+		api.Handle(get, "/user/subscribe_list", api.User, "Whom the caller follows", s.handleSubscriptions, tag(tagAccount)),
+		api.Handle(get, "/user/support-list", api.User, "Who liked the caller's videos", s.handleFollowPage, tag(tagVideo), full()),
+		api.Handle(get, "/user/support-videos", api.Guest, "Videos somebody liked", s.handleSupportVideos, tag(tagVideo), full(),
+			api.Fallback(s.fallbackUserVideos)),
+		api.Handle(get, "/user/totp", api.User, "State of the second factor", s.handleTOTP, tag(tagSecurity)),
+		api.Handle(post, "/user/totp-confirm", api.User, "Switch the second factor on", s.handleTOTPConfirm, tag(tagSecurity),
+			codes(password, often, conflict), api.About("The recovery codes are shown this one time.")),
+		api.Handle(post, "/user/totp-disable", api.User, "Switch the second factor off", s.handleTOTPDisable, tag(tagSecurity),
+			codes(password, often, conflict)),
+		api.Handle(post, "/user/totp-recovery", api.User, "New recovery codes", s.handleTOTPRecovery, tag(tagSecurity),
+			codes(password, often, conflict), api.About("The old ones stop working.")),
+		api.Handle(post, "/user/totp-setup", api.User, "Prepare the second factor", s.handleTOTPSetup, tag(tagSecurity),
+			codes(password, often, conflict), api.About("Nothing changes before /user/totp-confirm.")),
+		api.Handle(get, "/user/video-master-info", api.Guest, "The page of somebody who makes videos", s.handleVideoMaster, tag(tagVideo),
+			full(), codes(unknown)),
+		api.Handle(get, "/video/home", api.Guest, "The feed", s.handleHome, tag(tagVideo), full(), api.Fallback(s.fallbackHome),
+			api.About("Always has at least one video, whatever is wrong.")),
+		api.Handle(get, "/video/info", api.Guest, "A video", s.handleVideoInfo, tag(tagVideo), full(), codes(unknown)),
+	}
+}
+
+// mount adds everything that is no call: files, pages, the long connection and
+// what the daemon hands in.
+func (s *Server) mount(version string) error {
+	files, err := clipFiles(s.deps.Clips)
+	if err != nil {
+		return err
+	}
+	info := api.Info{
+		Title: s.site.Load().Name, Version: version, Tags: tags,
+		Description: "Parameters are accepted from the query, from a form and from a JSON body alike, names in any case, " +
+			"numbers as strings and strings as numbers. Every answer has ApiCode and ApiMessage.",
+	}
+	s.mux.Handle("GET /docs", s.once(func() (http.Handler, error) { return pages.Docs(info, s.Calls()) }))
+	s.mux.Handle("GET /openapi.json", s.once(func() (http.Handler, error) {
+		doc, err := s.table.OpenAPI(info)
+		return pages.Static("application/json", doc), err
+	}))
+	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	s.mux.Handle(clipPath, s.clipHandler(files))
+	s.mux.HandleFunc("GET /{$}", s.home)
+	s.mux.HandleFunc("/", s.notFound)
+	if s.deps.WebSocket != nil {
+		s.mux.Handle("/sub", s.deps.WebSocket)
+	}
+	for pattern, h := range s.deps.Mount {
+		s.mux.Handle(pattern, h)
+	}
+	return nil
+}
+
+// once makes a page when it is first asked for: most daemons never are.
+func (s *Server) once(page func() (http.Handler, error)) http.Handler {
+	page = sync.OnceValues(page)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, err := page()
+		if err != nil {
+			s.log.Error("page not made", "path", r.URL.Path, "err", err)
+			api.WriteError(w, http.StatusInternalServerError, protocol.CodeFailed, protocol.Text(s.table.Language(r), "internal"))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// home answers GET /: a page for people, the original's one JSON string for
+// programs that look whether the server lives.
+func (s *Server) home(w http.ResponseWriter, r *http.Request) {
+	if !wantsHTML(r) {
+		pages.Text(w, "application/json", http.StatusOK, `"gtiv is running"`)
+		return
+	}
+	b := s.base(r)
+	pages.Home(w, pages.HomeView{Name: s.site.Load().Name, Host: b.name(), URL: b.URL(), Language: s.table.Language(r)})
+}
+
+// maxShownPath bounds how much of an unknown path is repeated.
+const maxShownPath = 80
+
+// notFound answers what nothing else is for: a page for people, the head for
+// programs.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if wantsHTML(r) {
+		pages.NotFound(w, s.site.Load().Name)
+		return
+	}
+	shown := r.URL.EscapedPath() // ASCII only
+	api.WriteError(w, http.StatusNotFound, unknown,
+		protocol.Text(s.table.Language(r), "noSuchEndpoint", r.Method, shown[:min(len(shown), maxShownPath)]))
+}

@@ -1,0 +1,232 @@
+// Package web is the HTTP face of gtiv: the calls of client apps, the files of
+// the sample video and the few pages a browser gets.
+//
+// routes.go has every call on one page; each noun has a file with its handlers,
+// which bind, call a service and shape the reply, and decide nothing. One
+// handler serves all public HTTP ports (design.md 2): calls are found by their
+// lower-cased path first, everything else goes to a http.ServeMux.
+//
+// The package starts no goroutines. Its only lock-like state is the site
+// configuration, an atomic pointer, so that a reload needs no restart.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gtiv/daemon/account"
+	"gtiv/daemon/chat"
+	"gtiv/daemon/live"
+	"gtiv/daemon/video"
+	"gtiv/daemon/web/api"
+	"gtiv/protocol"
+	"gtiv/store"
+)
+
+// The services as this package needs them. Interfaces, because tests must make
+// each of them fail; the real ones are *account.Service and so on.
+type (
+	accounts interface {
+		RegisterByUsername(ctx context.Context, o account.Origin, username, password, invite string) (*account.Login, error)
+		RegisterByPhone(ctx context.Context, o account.Origin, telCode, tel, code, password, invite string) (*account.Login, error)
+		RequestPhoneCode(ctx context.Context, o account.Origin, telCode, tel string) error
+		Login(ctx context.Context, o account.Origin, username, password string) (*account.Login, error)
+		Authenticate(ctx context.Context, token string) (account.Principal, error)
+		NoteLanguage(ctx context.Context, p account.Principal, sent string)
+		Info(ctx context.Context, id int64) (store.Account, error)
+		SetField(ctx context.Context, p account.Principal, field, value string) error
+		Search(ctx context.Context, p account.Principal, username string) (store.Account, error)
+		Subscriptions(ctx context.Context, p account.Principal, page, rows int) ([]store.Account, error)
+		ChangePassword(ctx context.Context, p account.Principal, o account.Origin, oldPassword, newPassword string) error
+		Sessions(ctx context.Context, p account.Principal) ([]store.LoginSession, error)
+		RevokeSession(ctx context.Context, p account.Principal, session int64) error
+		SetSingleDevice(ctx context.Context, p account.Principal, on bool) error
+		Delete(ctx context.Context, p account.Principal, o account.Origin, password string) error
+		Export(ctx context.Context, p account.Principal, w io.Writer) error
+		TOTPSetup(ctx context.Context, p account.Principal, o account.Origin, password string) (secret, url string, err error)
+		TOTPConfirm(ctx context.Context, p account.Principal, code string) ([]string, error)
+		TOTPDisable(ctx context.Context, p account.Principal, o account.Origin, password, code string) error
+		TOTPRecovery(ctx context.Context, p account.Principal, o account.Origin, password, code string) ([]string, error)
+		TOTPStatus(ctx context.Context, p account.Principal) (on bool, recoveryLeft int, err error)
+		contacts
+	}
+	contacts interface {
+		Contacts(ctx context.Context, p account.Principal) ([]store.Contact, error)
+		Applications(ctx context.Context, p account.Principal) ([]store.Application, error)
+		AnswerApplication(ctx context.Context, p account.Principal, applicant int64, accept bool) error
+		DeleteContact(ctx context.Context, p account.Principal, peer int64) error
+		Block(ctx context.Context, p account.Principal, peer int64) error
+		Unblock(ctx context.Context, p account.Principal, peer int64) error
+		Blocked(ctx context.Context, p account.Principal) ([]store.Account, error)
+		IsFriend(ctx context.Context, viewer, user int64) (bool, error)
+		IsFollowing(ctx context.Context, viewer, user int64) (bool, error)
+	}
+	chats interface {
+		SendPrivate(ctx context.Context, c chat.Caller, m chat.Send) (chat.Receipt, error)
+		SyncPrivate(ctx context.Context, c chat.Caller, lastMessageTime int64) ([]chat.Item, error)
+	}
+	videos interface {
+		Home(ctx context.Context, viewer int64) ([]video.Clip, error)
+		Info(ctx context.Context, viewer, id int64) (video.Clip, error)
+		By(ctx context.Context, viewer, user int64, page int) ([]video.Clip, error)
+	}
+	lives interface {
+		List(ctx context.Context, viewer int64) ([]live.Room, error)
+	}
+)
+
+var (
+	_ accounts = (*account.Service)(nil)
+	_ chats    = (*chat.Service)(nil)
+	_ videos   = (*video.Service)(nil)
+	_ lives    = (*live.Service)(nil)
+)
+
+// Site is what an operator says of the site. It can be replaced while running.
+type Site struct {
+	Name           string
+	PublicURL      string         // "https://example.org", else ""
+	TrustedProxies []netip.Prefix // whose X-Forwarded headers count
+	Language       string         // of clients that name none
+	AppVersion     string         // answered by /app/version
+	AppURL         string
+	AppForce       bool
+}
+
+// Ports are those the daemon really listens on, offset included.
+type Ports struct{ Comet, RTMP, HLS, FLV int }
+
+// Config of a Server.
+type Config struct {
+	Site        Site
+	Ports       Ports
+	Version     string // of the daemon, for the documentation
+	MaxRequests int    // calls served at the same time; 0: 1024
+}
+
+// Deps is what a Server needs. All fields are required except WebSocket, Mount,
+// Logger and Now.
+type Deps struct {
+	Account accounts
+	Chat    chats
+	Video   videos
+	Live    lives
+	// Online tells whether a user has a live connection, SessionOnline whether
+	// this login session has one.
+	Online        func(user int64) bool
+	SessionOnline func(session int64) bool
+	// WebSocket is the chat long connection at /sub.
+	WebSocket http.Handler
+	// Clips holds the directories of videos that ship in the binary, by
+	// Clip.Key (video.Files). They are read once, by New.
+	Clips map[string]fs.FS
+	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
+	Mount  map[string]http.Handler
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Server is the one handler of all public HTTP ports.
+type Server struct {
+	deps   Deps
+	site   atomic.Pointer[Site]
+	ports  Ports
+	log    *slog.Logger
+	now    func() time.Time
+	table  *api.Table
+	mux    *http.ServeMux
+	upload [32]byte // signs the dummy upload tokens
+
+	idPrefix string
+	lastID   atomic.Uint64
+}
+
+// defaultMaxRequests bounds calls at the same time when nothing is set.
+const defaultMaxRequests = 1024
+
+// New checks its parts and builds the table of calls and the pages.
+func New(cfg Config, deps Deps) (*Server, error) {
+	switch {
+	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil,
+		deps.Online == nil, deps.SessionOnline == nil, len(deps.Clips) == 0:
+		return nil, errors.New("web: a dependency is missing")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxRequests <= 0 {
+		cfg.MaxRequests = defaultMaxRequests
+	}
+	s := &Server{deps: deps, ports: cfg.Ports, log: deps.Logger, now: deps.Now, mux: http.NewServeMux()}
+	_, _ = rand.Read(s.upload[:]) // never fails
+	s.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
+	if err := s.SetSite(cfg.Site); err != nil {
+		return nil, err
+	}
+	var err error
+	s.table, err = api.NewTable(api.Config{
+		Language: func() string { return s.site.Load().Language }, MaxRequests: cfg.MaxRequests,
+		Authenticate: s.authenticate, Address: s.address, Log: s.log,
+	}, s.routes())
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	if err := s.mount(cfg.Version); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	return s, nil
+}
+
+// SetSite replaces what the operator says of the site, for a reload.
+func (s *Server) SetSite(site Site) error {
+	if site.PublicURL != "" {
+		if _, err := parsePublicURL(site.PublicURL); err != nil {
+			return fmt.Errorf("web: public URL %q: %w", site.PublicURL, err)
+		}
+	}
+	if site.Name == "" {
+		site.Name = "gtiv"
+	}
+	s.site.Store(&site)
+	return nil
+}
+
+// Calls describes every call, sorted by path and method.
+func (s *Server) Calls() []api.Description { return s.table.Descriptions() }
+
+// authenticate finds out who a token belongs to, and remembers the language
+// they asked for: texts for them are written in it later, too.
+func (s *Server) authenticate(ctx context.Context, token, language string) (api.Principal, error) {
+	p, err := s.deps.Account.Authenticate(ctx, token)
+	if errors.Is(err, account.ErrUnknownToken) || errors.Is(err, account.ErrRevoked) {
+		return api.Principal{}, protocol.Errorf(protocol.CodeToken, "needLogin")
+	}
+	if err != nil {
+		return api.Principal{}, err
+	}
+	if language != "" {
+		s.deps.Account.NoteLanguage(ctx, p, language)
+	}
+	return api.Principal(p), nil
+}
+
+func principal(c *api.Call) account.Principal { return account.Principal(c.Principal) }
+
+func origin(c *api.Call) account.Origin { return account.Origin(c.Origin) }
+
+func caller(c *api.Call) chat.Caller {
+	return chat.Caller{User: c.Principal.User, Session: c.Principal.Session, Language: c.Language}
+}
