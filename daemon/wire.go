@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"gtiv/daemon/account"
+	"gtiv/daemon/chat"
+	"gtiv/daemon/gateway"
+	"gtiv/daemon/web"
+	"gtiv/protocol"
+)
+
+// This file translates between the parts: each has its own configuration and
+// its own words, so that none knows the others.
+
+func accountConfig(c Config) account.Config {
+	return account.Config{
+		Registration: c.Site.Registration, PhoneRegistration: c.Account.PhoneRegistration,
+		RegistrationsPerHour: c.Limits.RegistrationsPerHour, LoginFailures: c.Limits.LoginFailures,
+		SingleDevice: c.Account.SingleDevice, NameReserved: time.Duration(c.Account.NameReserved),
+		PasswordMin: c.Account.PasswordMin, MemoryKiB: uint32(min(c.Account.ArgonMemory>>10, 1<<30)), //nolint:gosec // bounded
+		Language: c.Site.Language, SiteName: c.Site.Name,
+	}
+}
+
+func chatConfig(c Config) chat.Config {
+	return chat.Config{
+		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
+		Retention: time.Duration(c.Chat.Retention), PerCap: c.Chat.ConversationCap,
+		RecallWindow: time.Duration(c.Chat.RecallWindow), Language: c.Site.Language,
+	}
+}
+
+func gatewayConfig(c Config) gateway.Config {
+	// Behind a proxy many people share one address.
+	proxies := append([]netip.Prefix{}, c.Site.TrustedProxies...)
+	return gateway.Config{
+		SessionsPerUser: c.Gateway.SessionsPerUser, ConnectionsPerAddress: c.Gateway.ConnectionsPerAddress,
+		MaxConnections: c.Gateway.MaxConnections, Unlimited: proxies,
+		Handshake: time.Duration(c.Gateway.Handshake), Idle: time.Duration(c.Gateway.Idle),
+	}
+}
+
+func siteConfig(c Config) web.Site {
+	return web.Site{
+		Name: c.Site.Name, PublicURL: c.Site.PublicURL, TrustedProxies: c.Site.TrustedProxies, Language: c.Site.Language,
+		AppVersion: c.Site.AppVersion, AppURL: c.Site.AppURL, AppForce: c.Site.AppForceUpgrade,
+	}
+}
+
+func gatewayPush(p chat.Push) *gateway.Push {
+	return &gateway.Push{
+		Op: protocol.OpPrivate, Type: p.Type, Body: p.Body, FeatureBody: p.FeatureBody, Conversation: p.Conversation,
+		Seq: p.Seq, Silent: p.Silent, ExceptSession: p.ExceptSession, Slow: p.Slow,
+	}
+}
+
+// gatewayDeps ties the gateway to the features. They are made after it, so it
+// reaches them through the daemon.
+func (d *Daemon) gatewayDeps() gateway.Deps {
+	return gateway.Deps{
+		Authenticate: d.authenticate,
+		Handed:       func(session, conversation int64, seq uint64) { d.chat.Handed(session, conversation, seq) },
+		Confirmed: func(session, conversation int64, from, to uint64) {
+			d.chat.Confirmed(session, conversation, from, to)
+		},
+		Opened: func(c gateway.ConnInfo) {
+			if !c.Guest && !c.Features {
+				d.chat.Connected(chat.Caller{User: c.User, Session: c.Session, Language: c.Language})
+			}
+		},
+		ClientAddr: func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
+		Logger:     d.log,
+	}
+}
+
+// authenticate answers the gateway's question in its words.
+func (d *Daemon) authenticate(ctx context.Context, token string) (gateway.Identity, error) {
+	p, err := d.account.Authenticate(ctx, token)
+	id := gateway.Identity{User: p.User, Session: p.Session, Language: protocol.LanguageOf(p.Language, d.cfg.Load().Site.Language)}
+	switch {
+	case errors.Is(err, account.ErrUnknownToken):
+		return id, gateway.ErrUnknownToken
+	case errors.Is(err, account.ErrRevoked):
+		return id, gateway.ErrRevoked
+	case err != nil:
+		return id, fmt.Errorf("authenticate connection: %w", err)
+	}
+	return id, nil
+}
+
+// Reload reads the configuration again and applies what can be applied while
+// running. A configuration with problems changes nothing.
+func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.opt.Reload == nil {
+		return nil, nil, errors.New("this daemon was started without a way to read its configuration again")
+	}
+	d.notify.Reloading()
+	defer d.notify.Ready()
+	fresh, err := d.opt.Reload()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reload configuration: %w", err)
+	}
+	applied, needRestart = Changed(*d.cfg.Load(), fresh)
+	next := Reloaded(*d.cfg.Load(), fresh)
+	if err := errors.Join(d.account.SetConfig(accountConfig(next)), d.web.SetSite(siteConfig(next))); err != nil {
+		return nil, nil, fmt.Errorf("reload configuration: %w", err)
+	}
+	d.chat.SetConfig(chatConfig(next))
+	if d.opt.Level != nil {
+		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
+			return nil, nil, err
+		}
+	}
+	d.cfg.Store(&next)
+	d.log.InfoContext(ctx, "configuration reloaded", "applied", applied, "need_restart", needRestart)
+	return applied, needRestart, nil
+}
