@@ -64,7 +64,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
 	var all []ack
 	for range 6 {
-		all = append(all, crashRound(t, path, 100+random.IntN(1500))...)
+		all = append(all, crashRound(t, path, 100+random.IntN(800))...)
 		checkAfterCrash(t, path, conv, all)
 	}
 	t.Logf("%d acknowledged messages survived", len(all))

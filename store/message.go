@@ -182,8 +182,7 @@ func (tx *Tx) conversation(key convKey) (*conversationRow, error) {
 	}
 	c := &conversationRow{kind: key.kind, a: key.a, b: key.b}
 	err := tx.row(`SELECT c.id, max(c.expired_seq, coalesce(m.seq, 0)), max(c.expired_time, coalesce(m.time, 0))
-		FROM conversation c LEFT JOIN message m ON m.conversation_id = c.id
-			AND m.seq = (SELECT max(seq) FROM message WHERE conversation_id = c.id)
+		FROM conversation c LEFT JOIN message m ON m.id = (SELECT id FROM message WHERE conversation_id = c.id ORDER BY seq DESC LIMIT 1)
 		WHERE c.kind = ? AND c.a = ? AND c.b = ?`, key.kind, key.a, key.b).Scan(&c.id, &c.last, &c.lastTime)
 	if errors.Is(err, sql.ErrNoRows) {
 		res, err := tx.execResult(`INSERT INTO conversation (kind, a, b) VALUES (?, ?, ?)`, key.kind, key.a, key.b)
@@ -306,7 +305,7 @@ type Position struct {
 // PrivatePositions lists the private conversations of a user.
 func (s *Store) PrivatePositions(ctx context.Context, user int64) ([]Position, error) {
 	const columns = `SELECT c.id, c.a + c.b - ?1, max(c.expired_seq, coalesce(m.seq, 0)), max(c.expired_time, coalesce(m.time, 0))
-		FROM conversation c LEFT JOIN message m ON m.conversation_id = c.id AND m.seq = (SELECT max(seq) FROM message WHERE conversation_id = c.id)`
+		FROM conversation c LEFT JOIN message m ON m.id = (SELECT id FROM message WHERE conversation_id = c.id ORDER BY seq DESC LIMIT 1)`
 	const query = columns + ` WHERE c.kind = 1 AND c.a = ?1 UNION ALL ` + columns + ` WHERE c.kind = 1 AND c.b = ?1 AND c.b > 0`
 	rows, err := s.viewRows(ctx, query, user)
 	return collect(rows, err, func(r scanner) (Position, error) {

@@ -123,7 +123,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 const (
 	expireEvery = 10 * time.Minute
-	expireBatch = 500
+	expireBatch = 200
 	expirePause = 20 * time.Millisecond // between batches, so that senders get their turn
 	capBatch    = 200                   // conversations over the cap, per round
 )

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// scansAllowed are rare queries of operators and housekeeping that may read a
+// whole table, by how they begin.
+var scansAllowed = []string{
+	`SELECT count(*) FROM account WHERE deleted_at`,            // CountAccounts
+	`SELECT code, note`,                                        // Invites
+	`SELECT c.id, (SELECT max(seq)`,                            // ConversationsOver: conversations, not messages
+	`DELETE FROM application WHERE created_at`,                 // ExpireApplications
+	`DELETE FROM login_session WHERE revoked_at`,               // ForgetRevoked
+	`DELETE FROM reserved_name`,                                // FreeNames
+	`SELECT id, conversation_id, seq, time FROM message ORDER`, // ExpireMessages: in order of id, with a limit
+	`SELECT time, actor`,                                       // AuditEntries: in order of id, with a limit
+}
+
+// Every query that the store ran is asked for its plan; none may read a whole
+// table but those above.
+func TestQueriesDoNotScanTables(t *testing.T) {
+	s := openTest(t)
+	runEverything(t, s)
+	for _, cache := range []*stmtCache{s.stmts, s.w.stmts} {
+		cache.mu.RLock()
+		defer cache.mu.RUnlock()
+		if len(cache.m) < 20 {
+			t.Errorf("only %d queries were run", len(cache.m))
+		}
+		for query := range cache.m {
+			if !allowed(query) {
+				checkPlan(t, s, query)
+			}
+		}
+	}
+}
+
+func allowed(query string) bool {
+	for _, p := range scansAllowed {
+		if strings.HasPrefix(query, p) {
+			return true
+		}
+	}
+	return query == "COMMIT" || query == "ROLLBACK" || query == "BEGIN IMMEDIATE"
+}
+
+// A scan of a table is named; one of a constant or of the rows made by the query
+// itself is not.
+var tableScan = regexp.MustCompile(`^SCAN (account|a|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|l|message|m|recovery_code|reserved_name|setting)( |$)`)
+
+func checkPlan(t *testing.T, s *Store, query string) {
+	t.Helper()
+	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, placeholders(query))...)
+	if err != nil {
+		t.Errorf("%s: %v", query, err)
+		return
+	}
+	lines, err := collect(rows, nil, func(r scanner) (string, error) {
+		var a, b, c int
+		var detail string
+		err := r.Scan(&a, &b, &c, &detail)
+		return detail, err
+	})
+	if err != nil {
+		t.Errorf("%s: %v", query, err)
+	}
+	for _, l := range lines {
+		// An index that covers no condition is walked from end to end, too.
+		if tableScan.MatchString(l) && !keysetPage(query) {
+			t.Errorf("%s\n\tscans: %s", query, l)
+		}
+	}
+}
+
+// keysetPage is the list of accounts: by id from a place on, with a limit.
+func keysetPage(query string) bool {
+	return strings.Contains(query, "ORDER BY a.id LIMIT")
+}
+
+func placeholders(query string) int {
+	n, most := 0, 0
+	for _, p := range regexp.MustCompile(`\?\d*`).FindAllString(query, -1) {
+		if k, err := strconv.Atoi(p[1:]); err == nil {
+			most = max(most, k)
+		} else {
+			n++
+			most = max(most, n)
+		}
+	}
+	return most
+}
+
+// runEverything calls each method once, so that its queries are in the caches.
+func runEverything(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	a, b := makeFriends(t, s)
+	m, err := s.SendPrivate(ctx, NewMessage{From: a, To: b, Content: "x", ClientMsgID: "c"})
+	_, _ = s.RecallPrivate(ctx, NewMessage{From: a, To: b, Type: 6}, m.ServerMsgID, 0)
+	_, _ = s.MessageByID(ctx, m.ServerMsgID)
+	_, _ = s.PrivatePositions(ctx, a)
+	_, _ = s.Incoming(ctx, m.Conversation, b, 0, 10)
+	_, _ = s.History(ctx, m.Conversation, 0, 10)
+	_, _ = s.SeqAt(ctx, m.Conversation, m.Time)
+	_, _ = s.CountMessages(ctx)
+	_, _ = s.ConversationsOver(ctx, 10, 10)
+	_, _ = s.CutConversation(ctx, m.Conversation, 1, 10)
+	_, _ = s.ExpireMessages(ctx, 1<<60, 10)
+	_, _ = s.Applications(ctx, a, 0, 10)
+	_, _ = s.Contacts(ctx, a)
+	_, _ = s.AreContacts(ctx, a, b)
+	_, _ = s.IsBlocked(ctx, a, b)
+	_, _ = s.Blocked(ctx, a)
+	_, _ = s.Following(ctx, a, 0, 10)
+	_, _ = s.IsFollowing(ctx, a, b)
+	_ = s.Block(ctx, a, b)
+	_ = s.Unblock(ctx, a, b)
+	_, _ = s.DeleteContact(ctx, a, b)
+	_ = s.RefuseApplication(ctx, a, b)
+	_ = s.ExpireApplications(ctx, 1)
+	session, _, err2 := s.Login(ctx, NewLogin{Account: a, TokenHash: make([]byte, 32), Alone: true})
+	_, _, _ = s.SessionByToken(ctx, make([]byte, 32))
+	_, _ = s.Sessions(ctx, a)
+	_ = s.Seen(ctx, map[int64]int64{session: 1})
+	_ = s.SetTOTPSecret(ctx, a, []byte("x"))
+	_ = s.ConfirmTOTP(ctx, a, 1, [][]byte{{1}})
+	_, _ = s.TOTP(ctx, a)
+	_ = s.UseTOTPStep(ctx, a, 2)
+	_ = s.UseRecoveryCode(ctx, a, []byte{1})
+	_ = s.DisableTOTP(ctx, a)
+	_, _ = s.Revoke(ctx, a, session)
+	_ = s.ForgetRevoked(ctx, time.Hour)
+	_, _ = s.Account(ctx, a)
+	_, _ = s.AccountByName(ctx, "user0")
+	_, _ = s.Accounts(ctx, Filter{Limit: 10})
+	_, _ = s.CountAccounts(ctx)
+	_ = s.SetProfile(ctx, a, "avatar", "x")
+	_ = s.SetProfile(ctx, a, "nickname", "x")
+	_ = s.SetLanguage(ctx, a, "en")
+	_ = s.SetSingleDevice(ctx, a, true)
+	_, _ = s.SetPassword(ctx, a, "x", 0)
+	_ = s.UpgradeHash(ctx, a, "x", "y")
+	_, _ = s.Ban(ctx, a, 1, "x")
+	_, err3 := s.CreateInvite(ctx, Invite{Code: "x", MaxUses: 1})
+	_, _ = s.Invites(ctx)
+	_, _ = s.InviteUsable(ctx, "x")
+	_, _ = s.CreateAccount(ctx, NewAccount{Username: "joined", Nickname: "x", Role: RoleUser, Invite: "x"})
+	_ = s.RevokeInvite(ctx, "x")
+	_, _, _ = s.DeleteAccount(ctx, a, 0)
+	_ = s.FreeNames(ctx)
+	_, _ = s.Setting(ctx, "x")
+	_ = s.SetSetting(ctx, "x", "y")
+	_ = s.Audit(ctx, AuditEntry{})
+	_, _ = s.AuditEntries(ctx, 10)
+	for _, err := range []error{err, err2, err3, s.Healthy(ctx)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
