@@ -146,6 +146,7 @@ func (d *Daemon) makeFeatures(context.Context) error {
 		Store: d.store, Cursors: d.queue.Cursors(), Logger: d.log.With("component", "chat"),
 		Push:        func(user int64, p chat.Push) int { return d.gateway.Push(user, gatewayPush(p)) },
 		PushSession: func(session int64, p chat.Push) int { return d.gateway.PushSession(session, gatewayPush(p)) },
+		Connected:   d.gateway.SessionOnline,
 	}); err != nil {
 		return err
 	}

@@ -115,6 +115,29 @@ func (s *Store) Seen(ctx context.Context, times map[int64]int64) error {
 	})
 }
 
+// Delivered is the time (ms) up to which a session is known to have got all its
+// messages; 0 if it never was.
+func (s *Store) Delivered(ctx context.Context, session int64) (int64, error) {
+	var t int64
+	err := s.viewRow(ctx, `SELECT delivered FROM login_session WHERE id = ?`, session).Scan(&t)
+	return t, mapError(err)
+}
+
+// SetDelivered writes these times: session → time (ms). They only grow.
+func (s *Store) SetDelivered(ctx context.Context, times map[int64]int64) error {
+	if len(times) == 0 {
+		return nil
+	}
+	return s.update(ctx, func(tx *Tx) error {
+		for id, t := range times {
+			if err := tx.exec(`UPDATE login_session SET delivered = max(delivered, ?) WHERE id = ?`, t, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // ForgetRevoked deletes sessions that were revoked longer ago than age. Until
 // then their tokens are known, so that the app is told why it is out.
 func (s *Store) ForgetRevoked(ctx context.Context, age time.Duration) error {

@@ -11,35 +11,43 @@ import (
 // The app syncs over HTTP at once when it loses its connection and is back on
 // the long connection 8 s later (wire.md 7.4). What is sent in between would
 // wait for its next sync, hours away. So a while after a session connected, what
-// it was never handed is pushed.
+// it was never handed is pushed; and again now and then while it stays, which
+// also moves its floor up.
 const (
 	// catchUpAfter leaves the sync of a start the time to run first, so that
 	// nothing is delivered twice.
 	catchUpAfter = 10 * time.Second
+	catchUpEvery = time.Hour
 	maxCatchUp   = 200
 	maxCatchLine = 100_000
 )
 
-// arrival is a session that connected.
+// arrival is a session that connected, or was seen connected.
 type arrival struct {
 	c  Caller
 	at time.Time
 }
 
-// catchLine holds arrivals in order. The delay is the same for all, so the
-// first is always the next one due. mu guards list.
+// catchLine holds arrivals in order, each session once. The delay is the same
+// for all, so the first is always the next one due. mu guards the fields below.
 type catchLine struct {
-	mu   sync.Mutex
-	list []arrival
-	wake chan struct{}
+	delay time.Duration
+	wake  chan struct{}
+
+	mu      sync.Mutex
+	list    []arrival
+	waiting map[int64]bool // sessions in list
 }
 
-func (l *catchLine) init() { l.wake = make(chan struct{}, 1) }
+func (l *catchLine) init(delay time.Duration) {
+	l.delay, l.wake, l.waiting = delay, make(chan struct{}, 1), map[int64]bool{}
+}
 
 func (l *catchLine) add(a arrival) {
 	l.mu.Lock()
-	if len(l.list) < maxCatchLine {
+	if len(l.list) < maxCatchLine && !l.waiting[a.c.Session] {
 		l.list = append(l.list, a)
+		l.waiting[a.c.Session] = true
 	}
 	l.mu.Unlock()
 	select {
@@ -56,24 +64,24 @@ func (l *catchLine) next(now time.Time) (a arrival, ok bool, wait time.Duration)
 		l.list = nil
 		return arrival{}, false, time.Hour
 	}
-	if wait := l.list[0].at.Add(catchUpAfter).Sub(now); wait > 0 {
+	if wait := l.list[0].at.Add(l.delay).Sub(now); wait > 0 {
 		return arrival{}, false, wait
 	}
 	a, l.list = l.list[0], l.list[1:]
+	delete(l.waiting, a.c.Session)
 	return a, true, 0
 }
 
 // Connected has a session caught up a while later. Called by the gateway after
 // the login of a connection without features.
-func (s *Service) Connected(c Caller) {
-	s.catch.add(arrival{c, s.now()})
-}
+func (s *Service) Connected(c Caller) { s.catch.add(arrival{c, s.now()}) }
 
-func (s *Service) catchUpAll(ctx context.Context) {
+// catchUpAll serves a line.
+func (s *Service) catchUpAll(ctx context.Context, line *catchLine) {
 	t := time.NewTimer(time.Hour)
 	defer t.Stop()
 	for {
-		a, ok, wait := s.catch.next(s.now())
+		a, ok, wait := line.next(s.now())
 		if ok {
 			if err := s.catchUp(ctx, a); err != nil && ctx.Err() == nil {
 				s.log.Warn("session not caught up", "user", a.c.User, "err", err)
@@ -84,7 +92,7 @@ func (s *Service) catchUpAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.catch.wake:
+		case <-line.wake:
 		case <-t.C:
 		}
 	}
@@ -95,32 +103,51 @@ func (s *Service) catchUpAll(ctx context.Context) {
 // still wait there for its turn. A session that never synced is left alone:
 // nobody knows what its phone has.
 func (s *Service) catchUp(ctx context.Context, a arrival) error {
-	c := a.c
-	known, err := s.deps.Cursors.Known(c.Session)
-	if err != nil || !known {
+	if !s.deps.Connected(a.c.Session) {
+		return nil
+	}
+	if synced, err := s.synced(ctx, a.c.Session); err != nil || !synced {
 		return err
 	}
-	owed, err := s.owed(ctx, c, 0)
+	defer func() { s.again.add(arrival{a.c, s.now()}) }()
+	owed, err := s.owed(ctx, a.c, 0)
 	if err != nil {
 		return err
 	}
-	var fresh []store.Message
-	for _, m := range owed {
-		if m.Time >= a.at.UnixMilli() {
-			continue
-		}
-		cur, err := s.deps.Cursors.Get(c.Session, m.Conversation)
-		if err != nil {
-			return err
-		}
-		if !cur.Handed(m.Seq) {
-			fresh = append(fresh, m)
-		}
+	fresh, err := s.neverHanded(a, owed)
+	if err != nil {
+		return err
 	}
 	for i, m := range cutOwed(fresh) {
-		if i >= maxCatchUp || s.deps.PushSession(c.Session, s.push(m, c.User, s.contentFor(ctx, m, c.User))) == 0 {
+		if i >= maxCatchUp || s.deps.PushSession(a.c.Session, s.push(m, a.c.User, s.contentFor(ctx, m, a.c.User))) == 0 {
 			return nil
 		}
 	}
 	return nil
+}
+
+// synced says whether a session ever worked out with the server what it has: it
+// has cursors, or had some that were lost.
+func (s *Service) synced(ctx context.Context, session int64) (bool, error) {
+	known, err := s.deps.Cursors.Known(session)
+	if err != nil || known {
+		return known, err
+	}
+	at, err := s.store.Delivered(ctx, session)
+	return at > 0, err
+}
+
+// neverHanded picks what is older than an arrival and was not handed over.
+func (s *Service) neverHanded(a arrival, owed []store.Message) ([]store.Message, error) {
+	var fresh []store.Message
+	for _, m := range owed {
+		cur, err := s.deps.Cursors.Get(a.c.Session, m.Conversation)
+		if err != nil {
+			return nil, err
+		}
+		if m.Time < a.at.UnixMilli() && !cur.Handed(m.Seq) {
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh, nil
 }

@@ -6,7 +6,8 @@
 // which login session was handed which message is kept in delivery cursors
 // (store/queue). "Push is a hint, pull is the truth" (design.md 4).
 //
-// Goroutines: those of Run. Locks: the catch-up line has one, held briefly.
+// Goroutines: those of Run. Locks: the catch-up lines and the floors have one
+// each, held briefly and never together.
 package chat
 
 import (
@@ -56,8 +57,10 @@ type Deps struct {
 	Push func(user int64, p Push) int
 	// PushSession does so on the connections of one login session.
 	PushSession func(session int64, p Push) int
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Connected says whether a login session has a connection.
+	Connected func(session int64) bool
+	Logger    *slog.Logger
+	Now       func() time.Time
 }
 
 // Caller is who sends or asks.
@@ -78,7 +81,9 @@ type Service struct {
 	applies *limit.Window
 	line    chan committed
 	stopped chan struct{} // closed when nobody reads line any more
-	catch   catchLine
+	catch   catchLine     // who just connected
+	again   catchLine     // who stayed connected
+	floors  floors
 }
 
 // lineLength is how many committed messages may wait for the publisher; beyond
@@ -87,7 +92,7 @@ const lineLength = 4096
 
 // New checks what it is given and makes the service.
 func New(cfg Config, deps Deps) (*Service, error) {
-	if deps.Store == nil || deps.Cursors == nil || deps.Push == nil || deps.PushSession == nil {
+	if deps.Store == nil || deps.Cursors == nil || deps.Push == nil || deps.PushSession == nil || deps.Connected == nil {
 		return nil, errors.New("chat: a dependency is missing")
 	}
 	if deps.Now == nil {
@@ -101,7 +106,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		sends: limit.NewBucket(deps.Now), applies: limit.NewWindow(time.Hour, deps.Now),
 		line: make(chan committed, lineLength), stopped: make(chan struct{}),
 	}
-	s.catch.init()
+	s.catch.init(catchUpAfter)
+	s.again.init(catchUpEvery)
 	s.SetConfig(cfg)
 	return s, nil
 }
@@ -116,7 +122,9 @@ func (s *Service) Run(ctx context.Context) error {
 	defer close(s.stopped)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { s.publishAll(ctx); return nil })
-	g.Go(func() error { s.catchUpAll(ctx); return nil })
+	g.Go(func() error { s.catchUpAll(ctx, &s.catch); return nil })
+	g.Go(func() error { s.catchUpAll(ctx, &s.again); return nil })
+	g.Go(func() error { s.writeFloors(ctx); return nil })
 	g.Go(func() error { s.expireAll(ctx); return nil })
 	return g.Wait()
 }

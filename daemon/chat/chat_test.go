@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +78,12 @@ func (g *fakeGateway) connect(user, session int64) {
 	g.online[user] = session
 }
 
+func (g *fakeGateway) connected(session int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Contains(slices.Collect(maps.Values(g.online)), session)
+}
+
 func (g *fakeGateway) disconnect(user int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,7 +111,7 @@ func newWorld(t testing.TB, cfg chat.Config) *world {
 		t.Fatal(err)
 	}
 	gw := &fakeGateway{pushed: map[int64][]chat.Push{}, online: map[int64]int64{}, arrivals: make(chan chat.Push, 1000)}
-	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession})
+	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, Connected: gw.connected})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -512,5 +520,37 @@ func TestServerTextsAreInTheReadersLanguage(t *testing.T) {
 	}
 	if want := protocol.Text("zh", "acceptContacts"); items[0].Content != want || items[0].Type != protocol.TypeAccepted {
 		t.Errorf("type %d %q, want %q", items[0].Type, items[0].Content, want)
+	}
+}
+
+// With the queue's folder the cursors go; what a session had before is known
+// from its floor in the database, whatever its phone has seen since.
+func TestLostCursorsLoseNoMessage(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.friends()
+	session, _, err := w.store.Login(t.Context(), store.NewLogin{Account: b, TokenHash: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sync := func(last int64) string {
+		items, err := w.chat.SyncPrivate(t.Context(), chat.Caller{User: b, Session: session}, last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return contents(items)
+	}
+	sync(0)
+	for at := int64(0); at == 0 && t.Context().Err() == nil; {
+		if at, err = w.store.Delivered(t.Context(), session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.send(a, b, "missed")
+	if err := w.queue.Cursors().Drop(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	r := w.send(b, a, "mine")
+	if got := sync(r.Time); got != "missed" {
+		t.Errorf("sync after the loss answers %q, want missed", got)
 	}
 }

@@ -69,6 +69,7 @@ func cutOwed(owed []store.Message) []store.Message {
 // owed collects the messages a session has not got, over all its private
 // conversations, and confirms what last proves.
 func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Message, error) {
+	asked := s.now()
 	positions, err := s.store.PrivatePositions(ctx, c.User)
 	if err != nil {
 		return nil, fmt.Errorf("list conversations: %w", err)
@@ -85,22 +86,32 @@ func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Messa
 		}
 		owed = append(owed, part...)
 	}
+	s.floors.set(c.Session, floor(asked, owed))
 	return owed, nil
 }
 
-// begin gives a session that has no cursors its first ones, by the time filter,
-// and answers them; nil for a session that has some. When the disk has no room
-// for them the filter serves this one sync.
+// begin gives a session that has no cursors its first ones, and answers them;
+// nil for a session that has some. A new session gets what is younger than last,
+// the newest time its phone has. One whose cursors were lost with the queue gets
+// what is younger than its floor: some of it again, but nothing is left out.
+// When the disk has no room for cursors, the filter serves this one time.
 func (s *Service) begin(ctx context.Context, c Caller, positions []store.Position, last int64) (map[int64]uint64, error) {
 	known, err := s.deps.Cursors.Known(c.Session)
 	if err != nil || known {
 		return nil, err
 	}
+	least := last
+	switch at, err := s.store.Delivered(ctx, c.Session); {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("read delivery floor: %w", err)
+	case at > 0:
+		least = at
+	}
 	bases := make(map[int64]uint64, len(positions))
 	for _, p := range positions {
 		base := uint64(0)
-		if last > 0 {
-			if base, err = s.store.SeqAt(ctx, p.Conversation, last); err != nil {
+		if least > 0 {
+			if base, err = s.store.SeqAt(ctx, p.Conversation, least); err != nil {
 				return nil, fmt.Errorf("place cursor: %w", err)
 			}
 		}

@@ -64,6 +64,7 @@ CREATE TABLE login_session (
 	address    TEXT NOT NULL DEFAULT '',
 	created_at INTEGER NOT NULL,
 	last_seen  INTEGER NOT NULL,
+	delivered  INTEGER NOT NULL DEFAULT 0, -- all messages up to this time were delivered; used when the delivery cursors are lost
 	revoked_at INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX login_session_account ON login_session (account_id);
