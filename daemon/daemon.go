@@ -32,6 +32,7 @@ import (
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/daemon/web/api"
+	"gtiv/protocol"
 	"gtiv/store"
 	"gtiv/store/queue"
 )
@@ -152,7 +153,7 @@ func (d *Daemon) makeFeatures(context.Context) error {
 	}
 	d.account, err = account.New(accountConfig(d.opt.Config), account.Deps{
 		Store: d.store, SealKey: key, Logger: d.log.With("component", "account"),
-		Kick:       func(session int64) { d.gateway.Kick(session, "") },
+		Kick:       func(session int64) { d.gateway.Kick(session, protocol.Text(d.cfg.Load().Site.Language, "loggedOut")) },
 		Forget:     d.forget,
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,

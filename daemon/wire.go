@@ -74,8 +74,9 @@ func (d *Daemon) gatewayDeps() gateway.Deps {
 				d.chat.Connected(chat.Caller{User: c.User, Session: c.Session, Language: c.Language})
 			}
 		},
-		ClientAddr: func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
-		Logger:     d.log,
+		ClientAddr:  func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
+		RevokedText: func(language string) string { return protocol.Text(language, "loggedOut") },
+		Logger:      d.log,
 	}
 }
 

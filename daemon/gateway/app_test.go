@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,6 +271,31 @@ func TestAppIsToldAndResetOnKick(t *testing.T) {
 	}
 	if other.Wait(100*time.Millisecond, func(a *apptest.App) bool { return len(a.Errors()) > 0 }) {
 		t.Errorf("the other login session suffered: %v", other.Errors())
+	}
+}
+
+// A session that ends between the question for its token and its entry into what
+// Kick finds must not live on.
+func TestASessionThatEndsWhileItLogsInIsToldAndReset(t *testing.T) {
+	var asked atomic.Int32
+	s := start(t, quick(), func(d *gateway.Deps) {
+		d.Authenticate = func(context.Context, string) (gateway.Identity, error) {
+			if asked.Add(1) > 1 {
+				return gateway.Identity{User: 1, Session: 11}, gateway.ErrRevoked
+			}
+			return gateway.Identity{User: 1, Session: 11}, nil
+		}
+	})
+	a, err := apptest.DialApp(s.tcp, apptest.AppConfig{Token: "any", User: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if !a.WaitError(apptest.Reset, soon) {
+		t.Fatalf("errors %v, want a reset", a.Errors())
+	}
+	if got := a.Messages(); len(got) != 1 || got[0].MsgType != 16 {
+		t.Errorf("told %+v", got)
 	}
 }
 

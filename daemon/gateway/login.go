@@ -151,6 +151,7 @@ func (s *session) login(ctx context.Context, body []byte) {
 	case err == nil:
 		id.Guest = false
 		s.open(id)
+		s.recheck(ctx, a.token, id)
 	case errors.Is(err, ErrRevoked):
 		s.g.stats.authFailures.Add(1)
 		s.sayRevoked(id)
@@ -160,6 +161,14 @@ func (s *session) login(ctx context.Context, body []byte) {
 		s.g.stats.authFailures.Add(1)
 		s.g.log.Warn("login not possible now", "conn", s.info.Conn, "remote", s.info.Address, "err", err)
 		s.endLater(s.g.cfg.TryAgain, true)
+	}
+}
+
+// recheck asks again, now that Kick finds the connection: the login session may
+// have ended between the first answer and that.
+func (s *session) recheck(ctx context.Context, token string, id Identity) {
+	if _, err := s.g.deps.Authenticate(ctx, token); errors.Is(err, ErrRevoked) {
+		s.leave(id.User, s.g.deps.RevokedText(id.Language))
 	}
 }
 
