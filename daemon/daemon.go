@@ -247,6 +247,7 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 		},
 		"control": func(ctx context.Context) error { return d.admin.Run(ctx, d.control) },
 		"health":  d.watchHealth,
+		"memory":  trimMemory,
 		"watchdog": func(ctx context.Context) error {
 			err := d.notify.Watchdog(ctx, d.alive)
 			<-ctx.Done() // without a watchdog there is nothing to do

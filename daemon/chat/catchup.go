@@ -106,7 +106,9 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 	if !s.deps.Connected(a.c.Session) {
 		return nil
 	}
-	if synced, err := s.synced(ctx, a.c.Session); err != nil || !synced {
+	// The floor is asked, not the cursors: those would be loaded into memory for
+	// each of thousands of connections that never sync.
+	if at, err := s.store.Delivered(ctx, a.c.Session); err != nil || at == 0 {
 		return err
 	}
 	defer func() { s.again.add(arrival{a.c, s.now()}) }()
@@ -124,17 +126,6 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 		}
 	}
 	return nil
-}
-
-// synced says whether a session ever worked out with the server what it has: it
-// has cursors, or had some that were lost.
-func (s *Service) synced(ctx context.Context, session int64) (bool, error) {
-	known, err := s.deps.Cursors.Known(session)
-	if err != nil || known {
-		return known, err
-	}
-	at, err := s.store.Delivered(ctx, session)
-	return at > 0, err
 }
 
 // neverHanded picks what is older than an arrival and was not handed over.

@@ -21,7 +21,7 @@ import (
 // wsBufferBytes is the size of the library's two buffers per connection. A
 // control frame fits, so that each leaves in one write and never stands inside
 // a message of ours.
-const wsBufferBytes = 512
+const wsBufferBytes = 256
 
 var errTextMessage = errors.New("text message")
 
