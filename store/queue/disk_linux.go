@@ -16,7 +16,7 @@ func freeBytes(dir string) int64 {
 	if err := syscall.Statfs(dir, &st); err != nil || st.Blocks == 0 {
 		return math.MaxInt64
 	}
-	if st.Bavail > uint64(math.MaxInt64/st.Bsize) {
+	if st.Bavail > uint64(math.MaxInt64/int64(st.Bsize)) {
 		return math.MaxInt64
 	}
 	return int64(st.Bavail) * int64(st.Bsize)
@@ -33,7 +33,7 @@ func diskBytes(dir string) int64 {
 		}
 		dir = parent
 	}
-	if st.Blocks == 0 || st.Blocks > uint64(math.MaxInt64/st.Bsize) {
+	if st.Blocks == 0 || st.Blocks > uint64(math.MaxInt64/int64(st.Bsize)) {
 		return math.MaxInt64
 	}
 	return int64(st.Blocks) * int64(st.Bsize)
