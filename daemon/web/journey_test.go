@@ -34,6 +34,7 @@ func newReal(t *testing.T) *web.Server {
 	messages, err := chat.New(chat.Config{Language: "en"}, chat.Deps{
 		Store: db, Cursors: q.Cursors(),
 		Push: func(int64, chat.Push) int { return 0 }, PushSession: func(int64, chat.Push) int { return 0 },
+		Connected: func(int64) bool { return false },
 	})
 	if err != nil {
 		t.Fatal(err)
