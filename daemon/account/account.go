@@ -108,7 +108,8 @@ type Service struct {
 	seal     *sealer
 
 	registrations *limit.Window
-	failures      *limit.Failures
+	failures      *limit.Failures // per account and address
+	sprays        *limit.Window   // failures per address, whatever the account
 	codes         *limit.Window
 }
 
@@ -133,6 +134,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		hasher: newHasher(), tokens: newTokenCache(), verifier: deps.Verifier, seal: seal,
 		registrations: limit.NewWindow(time.Hour, deps.Now),
 		failures:      limit.NewFailures(15*time.Minute, deps.Now),
+		sprays:        limit.NewWindow(sprayWindow, deps.Now),
 		codes:         limit.NewWindow(time.Hour, deps.Now),
 	}
 	if s.verifier == nil {

@@ -209,6 +209,26 @@ func TestLoginFailuresDelay(t *testing.T) {
 	wantCode(t, "after the delay", err, protocol.CodeOK)
 }
 
+func TestAnAddressThatTriesManyNamesIsSlowedDown(t *testing.T) {
+	cfg := config()
+	cfg.LoginFailures = 1
+	w := newWorld(t, cfg)
+	w.register("anna")
+	for i := range 10 {
+		_, err := w.s.Login(t.Context(), home, fmt.Sprint("name", i), "123456")
+		wantCode(t, "guess", err, protocol.CodePassword)
+		if i == 5 {
+			_, err := w.s.Login(t.Context(), home, "anna", "secret-anna")
+			wantCode(t, "own login in between", err, protocol.CodeOK)
+		}
+	}
+	_, err := w.s.Login(t.Context(), home, "name10", "123456")
+	wantCode(t, "eleventh name", err, protocol.CodeTooOften)
+	w.advance(time.Hour)
+	_, err = w.s.Login(t.Context(), home, "anna", "secret-anna")
+	wantCode(t, "an hour later", err, protocol.CodeOK)
+}
+
 func TestManyTriesAtOnceDoNotSlipThrough(t *testing.T) {
 	cfg := config()
 	cfg.LoginFailures = 3

@@ -15,17 +15,26 @@ import (
 // Forever is the end of a ban that has none, in ms.
 const Forever = math.MaxInt64
 
+// An address may fail sprayFactor times as often as one account from it, within
+// sprayWindow: many people can share it.
+const (
+	sprayFactor = 10
+	sprayWindow = 15 * time.Minute
+)
+
 // Login checks a name and a password and opens a login session. With a second
 // factor on, the code is appended to the password, because the app has no field
 // for it. Codes: CodePassword, CodeTooOften, CodeForbidden (banned).
 func (s *Service) Login(ctx context.Context, o Origin, username, password string) (*Login, error) {
 	cfg := s.cfg.Load()
-	// An address that tries many names is slowed down too, later.
-	key := store.FoldName(username) + "\x00" + limit.AddressKey(o.Address)
+	from := limit.AddressKey(o.Address)
+	key := store.FoldName(username) + "\x00" + from
 	if wait := s.failures.Try(key, cfg.LoginFailures); wait > 0 {
 		return nil, protocol.TooOften(wait)
 	}
-	if wait := s.failures.Try(addressOnly(o), 10*cfg.LoginFailures); wait > 0 {
+	// An address that tries many names is slowed down too, later; a login of its
+	// own in between does not clear it.
+	if wait := s.sprays.Wait(from, sprayFactor*cfg.LoginFailures); wait > 0 {
 		return nil, protocol.TooOften(wait)
 	}
 	a, err := s.store.AccountByName(ctx, username)
@@ -33,17 +42,17 @@ func (s *Service) Login(ctx context.Context, o Origin, username, password string
 		return nil, fmt.Errorf("log in: %w", err)
 	}
 	if err := s.checkSecret(ctx, a, password); err != nil {
+		if protocol.CodeOf(err) == protocol.CodePassword {
+			s.sprays.Add(from)
+		}
 		return nil, err
 	}
 	s.failures.Success(key)
-	s.failures.Success(addressOnly(o))
 	if a.BannedUntil > s.now().UnixMilli() {
 		return nil, banned(a)
 	}
 	return s.open(ctx, o, a)
 }
-
-func addressOnly(o Origin) string { return "\x00" + limit.AddressKey(o.Address) }
 
 func banned(a store.Account) error {
 	until := "…"

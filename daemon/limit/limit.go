@@ -4,6 +4,7 @@
 package limit
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -127,7 +128,15 @@ func NewWindow(size time.Duration, now func() time.Time) *Window {
 
 // Take counts an event of key unless most were counted in the last window; then
 // it answers how long to wait. most of 0 or less means no limit.
-func (w *Window) Take(key string, most int) (wait time.Duration) {
+func (w *Window) Take(key string, most int) (wait time.Duration) { return w.take(key, most, 1) }
+
+// Wait is Take without counting.
+func (w *Window) Wait(key string, most int) (wait time.Duration) { return w.take(key, most, 0) }
+
+// Add counts an event whatever the limit.
+func (w *Window) Add(key string) { w.take(key, math.MaxInt, 1) }
+
+func (w *Window) take(key string, most, n int) (wait time.Duration) {
 	if most <= 0 {
 		return 0
 	}
@@ -140,7 +149,7 @@ func (w *Window) Take(key string, most int) (wait time.Duration) {
 	if float64(s.prev)*left+float64(s.cur) >= float64(most) {
 		return s.start.Add(w.size).Sub(now)
 	}
-	s.cur++
+	s.cur += n
 	return 0
 }
 

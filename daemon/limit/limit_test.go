@@ -81,6 +81,21 @@ func TestWindowSlides(t *testing.T) {
 	}
 }
 
+func TestWindowCanBeAskedWithoutCounting(t *testing.T) {
+	c := newClock()
+	w := limit.NewWindow(time.Hour, c.now)
+	for range 3 {
+		if w.Wait("a", 2) != 0 {
+			t.Fatal("asking counted")
+		}
+	}
+	w.Add("a")
+	w.Add("a")
+	if w.Wait("a", 2) == 0 {
+		t.Error("two events were not counted")
+	}
+}
+
 func TestFailuresGrow(t *testing.T) {
 	c := newClock()
 	f := limit.NewFailures(15*time.Minute, c.now)
