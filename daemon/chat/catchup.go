@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +19,11 @@ const (
 	// nothing is delivered twice.
 	catchUpAfter = 10 * time.Second
 	catchUpEvery = time.Hour
-	maxCatchUp   = 200
 	maxCatchLine = 100_000
+
+	// One round of catching up.
+	maxCatchUp      = 200
+	maxCatchUpBytes = 48 << 10
 )
 
 // arrival is a session that connected, or was seen connected.
@@ -112,33 +116,27 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 		return err
 	}
 	defer func() { s.again.add(arrival{a.c, s.now()}) }()
-	owed, err := s.owed(ctx, a.c, 0)
+	owed, err := s.owed(ctx, a.c, 0, true)
 	if err != nil {
 		return err
 	}
-	fresh, err := s.neverHanded(a, owed)
-	if err != nil {
-		return err
-	}
-	for i, m := range cutOwed(fresh) {
-		if i >= maxCatchUp || s.deps.PushSession(a.c.Session, s.push(m, a.c.User, s.contentFor(ctx, m, a.c.User))) == 0 {
-			return nil
-		}
+	fresh := slices.DeleteFunc(owed, func(m store.Message) bool { return m.Time >= a.at.UnixMilli() })
+	if s.pushSome(ctx, a.c, cutOwed(fresh)) < len(fresh) {
+		s.catch.add(arrival{a.c, s.now()}) // the rest when these are through
 	}
 	return nil
 }
 
-// neverHanded picks what is older than an arrival and was not handed over.
-func (s *Service) neverHanded(a arrival, owed []store.Message) ([]store.Message, error) {
-	var fresh []store.Message
-	for _, m := range owed {
-		cur, err := s.deps.Cursors.Get(a.c.Session, m.Conversation)
-		if err != nil {
-			return nil, err
-		}
-		if m.Time < a.at.UnixMilli() && !cur.Handed(m.Seq) {
-			fresh = append(fresh, m)
+// pushSome pushes the first of list, as many as a connection's queue takes
+// beside what comes live, and answers how many.
+func (s *Service) pushSome(ctx context.Context, c Caller, list []store.Message) int {
+	size := 0
+	for i, m := range list {
+		p := s.push(m, c.User, s.contentFor(ctx, m, c.User))
+		size += len(p.Body)
+		if i >= maxCatchUp || size > maxCatchUpBytes || s.deps.PushSession(c.Session, p) == 0 {
+			return i
 		}
 	}
-	return fresh, nil
+	return len(list)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,6 +102,11 @@ func (g *fakeGateway) take(user int64) []chat.Push {
 
 func newWorld(t testing.TB, cfg chat.Config) *world {
 	t.Helper()
+	return newWorldAt(t, cfg, time.Now)
+}
+
+func newWorldAt(t testing.TB, cfg chat.Config, now func() time.Time) *world {
+	t.Helper()
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "gtiv.db")})
 	if err != nil {
@@ -111,7 +117,7 @@ func newWorld(t testing.TB, cfg chat.Config) *world {
 		t.Fatal(err)
 	}
 	gw := &fakeGateway{pushed: map[int64][]chat.Push{}, online: map[int64]int64{}, arrivals: make(chan chat.Push, 1000)}
-	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, Connected: gw.connected})
+	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, Connected: gw.connected, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -554,3 +560,56 @@ func TestLostCursorsLoseNoMessage(t *testing.T) {
 		t.Errorf("sync after the loss answers %q, want missed", got)
 	}
 }
+
+// A phone that was away for long gets more than one answer holds; the rest is
+// pushed while it is connected, in rounds, each message once.
+func TestAnAnswerThatIsCutGoesOnByPush(t *testing.T) {
+	clock := &offset{}
+	w := newWorldAt(t, chat.Config{}, clock.now)
+	a, b := w.friends()
+	session, _, err := w.store.Login(t.Context(), store.NewLogin{Account: b, TokenHash: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chat.Caller{User: b, Session: session}
+	const n = 2300
+	for i := range n {
+		if _, err := w.store.SendPrivate(t.Context(), store.NewMessage{From: a, To: b, Content: fmt.Sprint("m", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.gw.connect(b, session)
+	items, err := w.chat.SyncPrivate(t.Context(), c, 0)
+	if err != nil || len(items) != 2000 || items[0].Content != "m0" || items[1999].Content != "m1999" {
+		t.Fatalf("%d items, %v", len(items), err)
+	}
+	var got []string
+	for deadline := time.Now().Add(20 * time.Second); len(got) < n-2000 && time.Now().Before(deadline); {
+		clock.add(catchUpWait)
+		w.chat.Connected(c) // wakes the line; the session waits in it already
+		for _, p := range w.gw.take(b) {
+			var m struct{ Content string }
+			if err := json.Unmarshal(p.Body, &m); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, m.Content)
+		}
+	}
+	for i, g := range got {
+		if want := fmt.Sprint("m", 2000+i); g != want {
+			t.Fatalf("push %d is %q, want %q", i, g, want)
+		}
+	}
+	if len(got) != n-2000 {
+		t.Errorf("%d messages pushed, want %d", len(got), n-2000)
+	}
+}
+
+// catchUpWait is longer than the delay of a round.
+const catchUpWait = 11 * time.Second
+
+// offset is a clock that can be moved on.
+type offset struct{ ns atomic.Int64 }
+
+func (o *offset) now() time.Time      { return time.Now().Add(time.Duration(o.ns.Load())) }
+func (o *offset) add(d time.Duration) { o.ns.Add(int64(d)) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"gtiv/store"
 )
 
 // A floor is the time up to which a login session has got everything. It is
@@ -19,15 +17,6 @@ const (
 	flushFloors   = time.Second
 	maxFloorBatch = 10_000
 )
-
-// floor is the time below everything in owed, asked for at a time.
-func floor(asked time.Time, owed []store.Message) int64 {
-	at := asked.Add(-floorMargin).UnixMilli()
-	for _, m := range owed {
-		at = min(at, m.Time-1)
-	}
-	return at
-}
 
 // floors are those not written yet. mu guards m.
 type floors struct {

@@ -24,7 +24,7 @@ type Item struct {
 const (
 	maxSyncItems = 2000
 	maxSyncBytes = 4 << 20
-	perConvLimit = 2000
+	syncPage     = 500 // messages read at once
 )
 
 // SyncPrivate answers what a login session was not delivered yet, oldest first
@@ -33,11 +33,14 @@ const (
 // also confirms what was handed over and is not younger. A session that is seen
 // for the first time, or whose cursors were lost, gets what is younger than last.
 func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item, error) {
-	owed, err := s.owed(ctx, c, last)
+	all, err := s.owed(ctx, c, last, false)
 	if err != nil {
 		return nil, err
 	}
-	owed = cutOwed(owed)
+	owed := cutOwed(all)
+	if len(owed) < len(all) {
+		s.Connected(c) // the rest is pushed, if the phone is connected
+	}
 	items := make([]Item, 0, len(owed))
 	for _, m := range owed {
 		s.deps.Cursors.Hand(c.Session, m.Conversation, m.Seq, m.Seq)
@@ -48,6 +51,11 @@ func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item
 		items = append(items, Item{
 			MsgID: m.ServerMsgID, Type: appType(protocol.MessageType(m.Type)), From: m.From, Content: content, Time: m.Time,
 		})
+	}
+	// What this sync proved must not be forgotten with the next kill: phones
+	// would be sent the same again and again.
+	if err := s.deps.Cursors.Flush(ctx); err != nil && !errors.Is(err, queue.ErrNoSpace) {
+		return nil, fmt.Errorf("keep what was synced: %w", err)
 	}
 	return items, nil
 }
@@ -67,9 +75,10 @@ func cutOwed(owed []store.Message) []store.Message {
 }
 
 // owed collects the messages a session has not got, over all its private
-// conversations, and confirms what last proves.
-func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Message, error) {
-	asked := s.now()
+// conversations, and confirms what last proves. With fresh, what was handed over
+// and not confirmed is left out.
+func (s *Service) owed(ctx context.Context, c Caller, last int64, fresh bool) ([]store.Message, error) {
+	q := query{c: c, last: last, fresh: fresh, floor: s.now().Add(-floorMargin).UnixMilli()}
 	positions, err := s.store.PrivatePositions(ctx, c.User)
 	if err != nil {
 		return nil, fmt.Errorf("list conversations: %w", err)
@@ -78,16 +87,28 @@ func (s *Service) owed(ctx context.Context, c Caller, last int64) ([]store.Messa
 	if err != nil {
 		return nil, err
 	}
-	var owed []store.Message
 	for _, p := range positions {
-		part, err := s.owedOf(ctx, c, p, bases[p.Conversation], last)
-		if err != nil {
+		if err := s.owedOf(ctx, &q, p, bases[p.Conversation]); err != nil {
 			return nil, err
 		}
-		owed = append(owed, part...)
 	}
-	s.floors.set(c.Session, floor(asked, owed))
-	return owed, nil
+	s.floors.set(c.Session, q.floor)
+	if bases != nil { // its first: there must be one however soon the daemon is killed
+		if err := s.store.SetDelivered(ctx, map[int64]int64{c.Session: q.floor}); err != nil && !errors.Is(err, store.ErrDiskFull) {
+			return nil, fmt.Errorf("write first delivery floor: %w", err)
+		}
+	}
+	return q.owed, nil
+}
+
+// query is one question for what a session is owed, and its answer.
+type query struct {
+	c     Caller
+	last  int64
+	fresh bool
+
+	owed  []store.Message
+	floor int64 // everything up to this time (ms) is delivered
 }
 
 // begin gives a session that has no cursors its first ones, and answers them;
@@ -123,43 +144,55 @@ func (s *Service) begin(ctx context.Context, c Caller, positions []store.Positio
 	return bases, nil
 }
 
-// owedOf is owed for one conversation. least is where a session without
+// owedOf answers q for one conversation. least is where a session without
 // cursors starts.
-func (s *Service) owedOf(ctx context.Context, c Caller, p store.Position, least uint64, last int64) ([]store.Message, error) {
-	cur, err := s.deps.Cursors.Get(c.Session, p.Conversation)
+func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least uint64) error {
+	cur, err := s.deps.Cursors.Get(q.c.Session, p.Conversation)
 	if err != nil {
-		return nil, fmt.Errorf("read cursor: %w", err)
+		return fmt.Errorf("read cursor: %w", err)
 	}
 	cur.Base = max(cur.Base, least)
-	if cur.Base >= p.Last {
-		return nil, nil
-	}
-	list, err := s.store.Incoming(ctx, p.Conversation, c.User, cur.Base, perConvLimit)
-	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	upTo := p.Last
-	if len(list) == perConvLimit {
-		upTo = list[len(list)-1].Seq
-	}
-	s.skipOthers(c.Session, p.Conversation, cur, list, upTo)
-	var owed []store.Message
-	for _, m := range list {
-		switch {
-		case cur.Delivered(m.Seq):
-		case cur.Handed(m.Seq) && m.Time <= last:
-			s.deps.Cursors.Confirm(c.Session, p.Conversation, m.Seq, m.Seq)
-		default:
-			owed = append(owed, m)
+	found := 0
+	for after := cur.Base; after < p.Last && found <= maxSyncItems; {
+		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, after, syncPage)
+		if err != nil {
+			return fmt.Errorf("read messages: %w", err)
 		}
+		upTo := p.Last
+		if len(page) == syncPage {
+			upTo = page[len(page)-1].Seq
+		}
+		s.skipOthers(q.c.Session, p.Conversation, after, page, upTo)
+		for _, m := range page {
+			if s.isOwed(q, cur, m) {
+				q.owed = append(q.owed, m)
+				found++
+			}
+		}
+		after = upTo
 	}
-	return owed, nil
+	return nil
 }
 
-// skipOthers confirms the numbers between the readable messages: own messages,
-// recalled and hidden ones are never delivered, and must not hold the cursor.
-func (s *Service) skipOthers(session, conversation int64, cur queue.Cursor, list []store.Message, upTo uint64) {
-	next := cur.Base + 1
+// isOwed decides about one message, by the cursor and by what the phone said.
+func (s *Service) isOwed(q *query, cur queue.Cursor, m store.Message) bool {
+	handed := cur.Handed(m.Seq)
+	switch {
+	case cur.Delivered(m.Seq):
+		return false
+	case handed && m.Time <= q.last:
+		s.deps.Cursors.Confirm(q.c.Session, m.Conversation, m.Seq, m.Seq)
+		return false
+	}
+	q.floor = min(q.floor, m.Time-1)
+	return !handed || !q.fresh
+}
+
+// skipOthers confirms the numbers between the readable messages behind a
+// number: own messages, recalled and hidden ones are never delivered, and must
+// not hold the cursor.
+func (s *Service) skipOthers(session, conversation int64, behind uint64, list []store.Message, upTo uint64) {
+	next := behind + 1
 	for _, m := range list {
 		if m.Seq > next {
 			s.deps.Cursors.Confirm(session, conversation, next, m.Seq-1)
