@@ -359,7 +359,8 @@ func (c *crowd) check(t *testing.T) {
 	for _, p := range c.people {
 		// The app is opened once more, after everybody has stopped writing.
 		// One answer is bounded: it asks until there is nothing left.
-		for before := -1; before != p.deliveries(); {
+		before := -1
+		for tries := 0; tries < 10 && before != p.deliveries(); tries++ {
 			before = p.deliveries()
 			if err := p.sync(); err != nil {
 				t.Fatal(err)

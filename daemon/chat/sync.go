@@ -152,9 +152,10 @@ func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least 
 		return fmt.Errorf("read cursor: %w", err)
 	}
 	cur.Base = max(cur.Base, least)
+	w := walk{s: s, session: q.c.Session, conversation: p.Conversation, next: cur.Base + 1, clean: true}
 	found := 0
-	for after := cur.Base; after < p.Last && found <= maxSyncItems; {
-		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, after, syncPage)
+	for w.next <= p.Last && found <= maxSyncItems {
+		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, w.next-1, syncPage)
 		if err != nil {
 			return fmt.Errorf("read messages: %w", err)
 		}
@@ -162,46 +163,57 @@ func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least 
 		if len(page) == syncPage {
 			upTo = page[len(page)-1].Seq
 		}
-		s.skipOthers(q.c.Session, p.Conversation, after, page, upTo)
 		for _, m := range page {
-			if s.isOwed(q, cur, m) {
+			w.pass(m.Seq - 1)
+			delivered, owed := s.judge(q, cur, m)
+			w.next, w.clean = m.Seq+1, w.clean && delivered
+			if owed {
 				q.owed = append(q.owed, m)
 				found++
 			}
 		}
-		after = upTo
+		w.pass(upTo)
 	}
 	return nil
 }
 
-// isOwed decides about one message, by the cursor and by what the phone said.
-func (s *Service) isOwed(q *query, cur queue.Cursor, m store.Message) bool {
+// judge decides about one message, by the cursor and by what the phone said: was
+// it delivered, and is it owed?
+func (s *Service) judge(q *query, cur queue.Cursor, m store.Message) (delivered, owed bool) {
 	handed := cur.Handed(m.Seq)
 	switch {
 	case cur.Delivered(m.Seq):
-		return false
+		return true, false
 	case handed && m.Time <= q.last:
 		s.deps.Cursors.Confirm(q.c.Session, m.Conversation, m.Seq, m.Seq)
-		return false
+		return true, false
 	}
 	q.floor = min(q.floor, m.Time-1)
-	return !handed || !q.fresh
+	return false, !handed || !q.fresh
 }
 
-// skipOthers confirms the numbers between the readable messages behind a
-// number: own messages, recalled and hidden ones are never delivered, and must
-// not hold the cursor.
-func (s *Service) skipOthers(session, conversation int64, behind uint64, list []store.Message, upTo uint64) {
-	next := behind + 1
-	for _, m := range list {
-		if m.Seq > next {
-			s.deps.Cursors.Confirm(session, conversation, next, m.Seq-1)
-		}
-		next = m.Seq + 1
+// walk goes through the numbers of a conversation, upwards.
+type walk struct {
+	s                     *Service
+	session, conversation int64
+	next                  uint64
+	clean                 bool // everything before next is delivered
+}
+
+// pass takes the numbers from next up to and including upTo, which are no
+// messages for this reader: own ones, recalled and hidden ones. They are
+// delivered, or, behind something that is not, handed over like it: many
+// changes between the two would not fit into a cursor.
+func (w *walk) pass(upTo uint64) {
+	if upTo < w.next {
+		return
 	}
-	if upTo >= next {
-		s.deps.Cursors.Confirm(session, conversation, next, upTo)
+	if w.clean {
+		w.s.deps.Cursors.Confirm(w.session, w.conversation, w.next, upTo)
+	} else {
+		w.s.deps.Cursors.Hand(w.session, w.conversation, w.next, upTo)
 	}
+	w.next = upTo + 1
 }
 
 // Handed notes that a frame was written to a session's socket. Called by the
