@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"gtiv/store"
 )
 
 // The app syncs over HTTP at once when it loses its connection and is back on
@@ -120,7 +118,7 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 	if err != nil {
 		return err
 	}
-	fresh := slices.DeleteFunc(owed, func(m store.Message) bool { return m.Time >= a.at.UnixMilli() })
+	fresh := slices.DeleteFunc(owed, func(m due) bool { return m.Time >= a.at.UnixMilli() })
 	if s.pushSome(ctx, a.c, cutOwed(fresh)) < len(fresh) {
 		s.catch.add(arrival{a.c, s.now()}) // the rest when these are through
 	}
@@ -129,13 +127,16 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 
 // pushSome pushes the first of list, as many as a connection's queue takes
 // beside what comes live, and answers how many.
-func (s *Service) pushSome(ctx context.Context, c Caller, list []store.Message) int {
+func (s *Service) pushSome(ctx context.Context, c Caller, list []due) int {
 	size := 0
 	for i, m := range list {
-		p := s.push(m, c.User, s.contentFor(ctx, m, c.User))
+		p := s.push(m.Message, c.User, s.contentFor(ctx, m.Message, c.User))
 		size += len(p.Body)
 		if i >= maxCatchUp || size > maxCatchUpBytes || s.deps.PushSession(c.Session, p) == 0 {
 			return i
+		}
+		if m.since < m.Seq {
+			s.deps.Cursors.Hand(c.Session, m.Conversation, m.since, m.Seq-1)
 		}
 	}
 	return len(list)

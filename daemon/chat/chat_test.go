@@ -172,11 +172,20 @@ func (w *world) send(from, to int64, text string) chat.Receipt {
 // sync is the phone's offline sync; sessions have the number of their user.
 func (w *world) sync(user, last int64) []chat.Item {
 	w.t.Helper()
-	items, err := w.chat.SyncPrivate(w.t.Context(), chat.Caller{User: user, Session: user}, last)
+	items, err := w.syncAs(chat.Caller{User: user, Session: user}, last)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return items
+}
+
+// syncAs is a sync whose answer arrives.
+func (w *world) syncAs(c chat.Caller, last int64) ([]chat.Item, error) {
+	b, err := w.chat.SyncPrivate(w.t.Context(), c, last)
+	if err == nil {
+		b.Sent(w.t.Context())
+	}
+	return b.Items, err
 }
 
 func contents(items []chat.Item) string {
@@ -332,13 +341,53 @@ func TestALongDialogueIsNotRepeated(t *testing.T) {
 	}
 }
 
+// A phone that was away while both wrote (from two devices, or with its own
+// connection lost) got the same answer at every sync: the numbers of its own
+// messages, in between, made more spans than a cursor holds.
+func TestADialogueThatWasMissedIsSyncedOnce(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.friends()
+	w.sync(b, 0)
+	var last chat.Receipt
+	for i := range 60 {
+		w.send(a, b, fmt.Sprint("q", i))
+		last = w.send(b, a, fmt.Sprint("r", i))
+	}
+	flush(w)
+	if got := w.sync(b, last.Time); len(got) != 60 {
+		t.Errorf("the first sync has %d messages, not 60", len(got))
+	}
+	if got := contents(w.sync(b, last.Time)); got != "" {
+		t.Errorf("the second sync repeats %q", got)
+	}
+}
+
+// An answer that was lost on its way used to count as handed over; the time that
+// the phone's own message had then confirmed it at the next sync.
+func TestAnAnswerThatWasLostIsAnsweredAgain(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.friends()
+	w.sync(b, 0)
+	w.send(a, b, "hello")
+	own := w.send(b, a, "anybody there?")
+	if lost, err := w.chat.SyncPrivate(t.Context(), chat.Caller{User: b, Session: b}, own.Time); err != nil || contents(lost.Items) != "hello" {
+		t.Fatal(lost.Items, err)
+	}
+	if got := contents(w.sync(b, own.Time)); got != "hello" {
+		t.Errorf("the sync after the lost one has %q", got)
+	}
+	if got := contents(w.sync(b, own.Time)); got != "" {
+		t.Errorf("the sync after that has %q", got)
+	}
+}
+
 func TestANewSessionGetsWhatIsNewerThanItsPhone(t *testing.T) {
 	w := newWorld(t, chat.Config{})
 	a, b := w.friends()
 	w.send(a, b, "old")
 	r := w.send(a, b, "known")
 	w.send(a, b, "new")
-	items, err := w.chat.SyncPrivate(t.Context(), chat.Caller{User: b, Session: 777}, r.Time)
+	items, err := w.syncAs(chat.Caller{User: b, Session: 777}, r.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -520,7 +569,7 @@ func TestServerTextsAreInTheReadersLanguage(t *testing.T) {
 	if err := w.store.SetLanguage(t.Context(), a, "zh"); err != nil {
 		t.Fatal(err)
 	}
-	items, err := w.chat.SyncPrivate(t.Context(), chat.Caller{User: a, Session: a, Language: "zh"}, 0)
+	items, err := w.syncAs(chat.Caller{User: a, Session: a, Language: "zh"}, 0)
 	if err != nil || len(items) != 1 {
 		t.Fatalf("%v, %v", items, err)
 	}
@@ -539,7 +588,7 @@ func TestLostCursorsLoseNoMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	sync := func(last int64) string {
-		items, err := w.chat.SyncPrivate(t.Context(), chat.Caller{User: b, Session: session}, last)
+		items, err := w.syncAs(chat.Caller{User: b, Session: session}, last)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -579,7 +628,7 @@ func TestAnAnswerThatIsCutGoesOnByPush(t *testing.T) {
 		}
 	}
 	w.gw.connect(b, session)
-	items, err := w.chat.SyncPrivate(t.Context(), c, 0)
+	items, err := w.syncAs(c, 0)
 	if err != nil || len(items) != 2000 || items[0].Content != "m0" || items[1999].Content != "m1999" {
 		t.Fatalf("%d items, %v", len(items), err)
 	}

@@ -27,15 +27,23 @@ const (
 	syncPage     = 500 // messages read at once
 )
 
+// Batch is what one sync answers.
+type Batch struct {
+	Items []Item
+	// Sent notes that the answer is on its way. Until then nothing in it counts as
+	// handed over: the answer of a daemon that is killed in between is not lost.
+	Sent func(ctx context.Context)
+}
+
 // SyncPrivate answers what a login session was not delivered yet, oldest first
 // (wire.md 9.1). What was handed over but not confirmed is answered again only
 // if it is younger than last, the newest time (ms) the phone has; that parameter
 // also confirms what was handed over and is not younger. A session that is seen
 // for the first time, or whose cursors were lost, gets what is younger than last.
-func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item, error) {
+func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) (Batch, error) {
 	all, err := s.owed(ctx, c, last, false)
 	if err != nil {
-		return nil, err
+		return Batch{}, err
 	}
 	owed := cutOwed(all)
 	if len(owed) < len(all) {
@@ -43,7 +51,6 @@ func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item
 	}
 	items := make([]Item, 0, len(owed))
 	for _, m := range owed {
-		s.deps.Cursors.Hand(c.Session, m.Conversation, m.Seq, m.Seq)
 		content := m.Content
 		if m.System {
 			content = protocol.RenderSystem(protocol.LanguageOf(c.Language, s.cfg.Load().Language), content)
@@ -52,17 +59,44 @@ func (s *Service) SyncPrivate(ctx context.Context, c Caller, last int64) ([]Item
 			MsgID: m.ServerMsgID, Type: appType(protocol.MessageType(m.Type)), From: m.From, Content: content, Time: m.Time,
 		})
 	}
-	// What this sync proved must not be forgotten with the next kill: phones
-	// would be sent the same again and again.
-	if err := s.deps.Cursors.Flush(ctx); err != nil && !errors.Is(err, queue.ErrNoSpace) {
-		return nil, fmt.Errorf("keep what was synced: %w", err)
+	return Batch{Items: items, Sent: func(ctx context.Context) { s.sent(ctx, c.Session, owed) }}, nil
+}
+
+// sent notes what a sync answered. It is flushed: daemons that are killed again
+// and again would otherwise answer the same for ever.
+func (s *Service) sent(ctx context.Context, session int64, owed []due) {
+	runs := map[int64]queue.Span{} // by conversation: many small steps would not fit into a cursor
+	for _, m := range owed {
+		r, ok := runs[m.Conversation]
+		if ok && r.To+1 != m.since {
+			s.deps.Cursors.Hand(session, m.Conversation, r.From, r.To)
+			ok = false
+		}
+		if !ok {
+			r.From = m.since
+		}
+		r.To = m.Seq
+		runs[m.Conversation] = r
 	}
-	return items, nil
+	for conv, r := range runs {
+		s.deps.Cursors.Hand(session, conv, r.From, r.To)
+	}
+	if err := s.deps.Cursors.Flush(ctx); err != nil && !errors.Is(err, queue.ErrNoSpace) {
+		s.log.Warn("what was synced is not kept yet", "session", session, "err", err)
+	}
+}
+
+// due is a message that a session has not got, and since, the first of the
+// numbers right before it that are no messages for this reader: own ones,
+// recalled and hidden ones. Those share its fate.
+type due struct {
+	store.Message
+	since uint64
 }
 
 // cutOwed bounds one answer. The oldest go first; the rest stays owed.
-func cutOwed(owed []store.Message) []store.Message {
-	slices.SortStableFunc(owed, func(a, b store.Message) int {
+func cutOwed(owed []due) []due {
+	slices.SortStableFunc(owed, func(a, b due) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ServerMsgID, b.ServerMsgID))
 	})
 	size := 0
@@ -77,7 +111,7 @@ func cutOwed(owed []store.Message) []store.Message {
 // owed collects the messages a session has not got, over all its private
 // conversations, and confirms what last proves. With fresh, what was handed over
 // and not confirmed is left out.
-func (s *Service) owed(ctx context.Context, c Caller, last int64, fresh bool) ([]store.Message, error) {
+func (s *Service) owed(ctx context.Context, c Caller, last int64, fresh bool) ([]due, error) {
 	q := query{c: c, last: last, fresh: fresh, floor: s.now().Add(-floorMargin).UnixMilli()}
 	positions, err := s.store.PrivatePositions(ctx, c.User)
 	if err != nil {
@@ -107,7 +141,7 @@ type query struct {
 	last  int64
 	fresh bool
 
-	owed  []store.Message
+	owed  []due
 	floor int64 // everything up to this time (ms) is delivered
 }
 
@@ -152,66 +186,81 @@ func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least 
 		return fmt.Errorf("read cursor: %w", err)
 	}
 	cur.Base = max(cur.Base, least)
-	w := walk{s: s, session: q.c.Session, conversation: p.Conversation, next: cur.Base + 1, clean: true}
-	found := 0
-	for w.next <= p.Last && found <= maxSyncItems {
-		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, w.next-1, syncPage)
+	w := walk{s: s, q: q, cur: cur, conversation: p.Conversation, next: cur.Base + 1, state: delivered}
+	for after := cur.Base; after < p.Last && w.found <= maxSyncItems; {
+		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, after, syncPage)
 		if err != nil {
 			return fmt.Errorf("read messages: %w", err)
 		}
-		upTo := p.Last
-		if len(page) == syncPage {
-			upTo = page[len(page)-1].Seq
-		}
 		for _, m := range page {
-			w.pass(m.Seq - 1)
-			delivered, owed := s.judge(q, cur, m)
-			w.next, w.clean = m.Seq+1, w.clean && delivered
-			if owed {
-				q.owed = append(q.owed, m)
-				found++
-			}
+			w.take(m)
+			after = m.Seq
 		}
-		w.pass(upTo)
+		if len(page) < syncPage {
+			w.pass(p.Last)
+			break
+		}
 	}
 	return nil
 }
 
-// judge decides about one message, by the cursor and by what the phone said: was
-// it delivered, and is it owed?
-func (s *Service) judge(q *query, cur queue.Cursor, m store.Message) (delivered, owed bool) {
-	handed := cur.Handed(m.Seq)
+// state is what a session has of a message.
+type state int
+
+const (
+	missing state = iota
+	handed        // written, not proved to have arrived
+	delivered
+)
+
+// judge decides by the cursor and by what the phone said.
+func (q *query) judge(cur queue.Cursor, m store.Message) state {
 	switch {
-	case cur.Delivered(m.Seq):
-		return true, false
-	case handed && m.Time <= q.last:
-		s.deps.Cursors.Confirm(q.c.Session, m.Conversation, m.Seq, m.Seq)
-		return true, false
+	case cur.Delivered(m.Seq), cur.Handed(m.Seq) && m.Time <= q.last:
+		return delivered
+	case cur.Handed(m.Seq):
+		return handed
 	}
-	q.floor = min(q.floor, m.Time-1)
-	return false, !handed || !q.fresh
+	return missing
 }
 
 // walk goes through the numbers of a conversation, upwards.
 type walk struct {
-	s                     *Service
-	session, conversation int64
-	next                  uint64
-	clean                 bool // everything before next is delivered
+	s            *Service
+	q            *query
+	cur          queue.Cursor
+	conversation int64
+	next         uint64
+	state        state // of the last message
+	found        int
 }
 
-// pass takes the numbers from next up to and including upTo, which are no
-// messages for this reader: own ones, recalled and hidden ones. They are
-// delivered, or, behind something that is not, handed over like it: many
-// changes between the two would not fit into a cursor.
+// take judges the next message for this reader. The numbers before it that are
+// none share its fate: a cursor has no room for many changes between the two.
+func (w *walk) take(m store.Message) {
+	w.state = w.q.judge(w.cur, m)
+	switch {
+	case w.state == missing, w.state == handed && !w.q.fresh:
+		w.q.owed = append(w.q.owed, due{m, w.next})
+		w.found++
+		w.next = m.Seq + 1
+	default:
+		w.pass(m.Seq)
+	}
+	if w.state != delivered {
+		w.q.floor = min(w.q.floor, m.Time-1)
+	}
+}
+
+// pass takes the numbers up to and including upTo as what the last message is.
 func (w *walk) pass(upTo uint64) {
 	if upTo < w.next {
 		return
 	}
-	if w.clean {
-		w.s.deps.Cursors.Confirm(w.session, w.conversation, w.next, upTo)
+	if w.state == delivered {
+		w.s.deps.Cursors.Confirm(w.q.c.Session, w.conversation, w.next, upTo)
 	} else {
-		w.s.deps.Cursors.Hand(w.session, w.conversation, w.next, upTo)
+		w.s.deps.Cursors.Hand(w.q.c.Session, w.conversation, w.next, upTo)
 	}
 	w.next = upTo + 1
 }

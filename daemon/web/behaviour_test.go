@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -163,6 +164,13 @@ func TestM7SyncedMessagesCarryTheirID(t *testing.T) {
 	want := `{"ApiCode":0,"ApiMessage":"Successed","List":[{"MsgId":"0190-id","MsgType":0,"FromUser":10002,"Content":"a<b>&'","Time":1700000000001}]}`
 	if w.Body.String() != want || s.fakes.caller.Language != "zh" || s.fakes.caller.Session != 7 {
 		t.Errorf("%s for %+v", w.Body, s.fakes.caller)
+	}
+	if s.fakes.noted != 1 {
+		t.Errorf("an answer was noted as sent %d times", s.fakes.noted)
+	}
+	s.fakes.err = errors.New("broken")
+	if s.do("GET", "/chat/sync-private-message?LastMessageTime=1", ""); s.fakes.noted != 1 {
+		t.Errorf("an answer that failed was noted as sent")
 	}
 }
 

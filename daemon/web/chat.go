@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+
 	"gtiv/daemon/chat"
 	"gtiv/daemon/web/api"
 	"gtiv/protocol"
@@ -29,17 +31,24 @@ func (s *Server) handleCheckOnline(c *api.Call, req *protocol.CheckOnlineRequest
 
 // handleSyncPrivate serves GET /chat/sync-private-message.
 func (s *Server) handleSyncPrivate(c *api.Call, req *protocol.SyncPrivateRequest) (*protocol.MessagesReply, error) {
-	list, err := s.deps.Chat.SyncPrivate(c.Context(), caller(c), req.LastMessageTime)
+	batch, err := s.deps.Chat.SyncPrivate(c.Context(), caller(c), req.LastMessageTime)
 	if err != nil {
 		return nil, err
 	}
-	rep := &protocol.MessagesReply{List: make([]protocol.MessageItem, 0, len(list))}
-	for _, m := range list {
+	return messages(c, batch), nil
+}
+
+// messages answers a sync, and has it noted once it is on its way, whatever
+// becomes of the client then.
+func messages(c *api.Call, b chat.Batch) *protocol.MessagesReply {
+	rep := &protocol.MessagesReply{List: make([]protocol.MessageItem, 0, len(b.Items))}
+	for _, m := range b.Items {
 		rep.List = append(rep.List, protocol.MessageItem{
 			MsgID: m.MsgID, MsgType: m.Type, FromUser: m.From, Content: m.Content, Time: m.Time,
 		})
 	}
-	return rep, nil
+	c.OnSent(func() { b.Sent(context.WithoutCancel(c.Context())) })
+	return rep
 }
 
 // handleRoomMessages serves GET /chat/room-msg. Nobody is a member of a group

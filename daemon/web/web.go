@@ -73,7 +73,7 @@ type (
 	}
 	chats interface {
 		SendPrivate(ctx context.Context, c chat.Caller, m chat.Send) (chat.Receipt, error)
-		SyncPrivate(ctx context.Context, c chat.Caller, lastMessageTime int64) ([]chat.Item, error)
+		SyncPrivate(ctx context.Context, c chat.Caller, lastMessageTime int64) (chat.Batch, error)
 	}
 	videos interface {
 		Home(ctx context.Context, viewer int64) ([]video.Clip, error)

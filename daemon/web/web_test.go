@@ -44,6 +44,7 @@ type fakes struct {
 	peer   int64
 	lang   string
 	page   [2]int
+	noted  int // answers that were sent
 }
 
 func (f *fakes) call(name string) error {
@@ -200,9 +201,12 @@ func (f *fakes) SendPrivate(_ context.Context, c chat.Caller, m chat.Send) (chat
 	return chat.Receipt{ServerMsgID: "0190-id", Time: 1700000000123, Seq: 4}, f.call("SendPrivate")
 }
 
-func (f *fakes) SyncPrivate(_ context.Context, c chat.Caller, last int64) ([]chat.Item, error) {
+func (f *fakes) SyncPrivate(_ context.Context, c chat.Caller, last int64) (chat.Batch, error) {
 	f.caller = c
-	return []chat.Item{{MsgID: "0190-id", From: peer, Content: "a<b>&'", Time: last + 1}}, f.call("SyncPrivate")
+	return chat.Batch{
+		Items: []chat.Item{{MsgID: "0190-id", From: peer, Content: "a<b>&'", Time: last + 1}},
+		Sent:  func(context.Context) { f.noted++ },
+	}, f.call("SyncPrivate")
 }
 
 // fakeVideo and fakeLive are apart: Info and List have other forms there.

@@ -101,7 +101,7 @@ func (c *Cursor) paint(from, to uint64, confirmed bool) bool {
 		return true
 	}
 	c.Spans = append(c.Spans, Span{from, to, confirmed})
-	c.forget()
+	c.forget(from)
 	return true
 }
 
@@ -118,7 +118,7 @@ func (c *Cursor) repaint(from, to uint64, confirmed bool) bool {
 		return false
 	}
 	c.Spans = append(c.Spans[:0], out...)
-	c.forget()
+	c.forget(from)
 	return true
 }
 
@@ -144,11 +144,12 @@ func (c *Cursor) raise(base uint64) bool {
 }
 
 // forget drops spans over the bound: the oldest unconfirmed, or when there is
-// none the oldest.
-func (c *Cursor) forget() {
+// none the oldest. The one at keep was just noted: if that were dropped, a cursor
+// with many gaps above would never get over the first of them.
+func (c *Cursor) forget(keep uint64) {
 	for len(c.Spans) > maxSpans {
-		i := max(0, slices.IndexFunc(c.Spans, func(s Span) bool { return !s.Confirmed }))
-		c.Spans = slices.Delete(c.Spans, i, i+1)
+		i := slices.IndexFunc(c.Spans, func(s Span) bool { return !s.Confirmed && (keep < s.From || keep > s.To) })
+		c.Spans = slices.Delete(c.Spans, max(0, i), max(0, i)+1)
 	}
 }
 

@@ -163,3 +163,18 @@ func TestTheOldestUnconfirmedSpanIsForgotten(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 }
+
+// What was handed over below many gaps was the first to be forgotten, so that a
+// cursor never got over them and the same was repeated for ever.
+func TestACursorFullOfGapsStillFillsUp(t *testing.T) {
+	var c queue.Cursor
+	for seq := uint64(2); seq <= 100; seq += 2 {
+		c = c.Hand(seq, seq)
+	}
+	for seq := uint64(1); seq <= 100; seq++ {
+		c = c.Hand(seq, seq)
+	}
+	if len(c.Spans) != 1 || !c.Handed(1) || !c.Handed(100) {
+		t.Fatalf("%+v", c)
+	}
+}

@@ -68,7 +68,13 @@ type Call struct {
 	Origin    Origin
 	Language  string // of the texts in the answer
 	ID        string // of the request, also in the log and in X-Request-Id
+
+	sent func()
 }
+
+// OnSent runs f once the answer of a call that succeeded is in the hands of the
+// kernel, and not at all when the client hung up before.
+func (c *Call) OnSent(f func()) { c.sent = f }
 
 // Context ends with the call's deadline, and when the client hangs up.
 func (c *Call) Context() context.Context { return c.Request.Context() }

@@ -101,7 +101,8 @@ var encoders = sync.Pool{New: func() any {
 // maxKeptBuffer keeps one large reply from staying in memory for ever.
 const maxKeptBuffer = 64 << 10
 
-// writeJSON answers v. Nothing is written when v cannot be encoded.
+// writeJSON answers v. Nothing is written when v cannot be encoded. A client that
+// hung up is no error: it cannot be told.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	e := encoders.Get().(*encoder)
 	defer func() {
@@ -119,7 +120,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	h["Cache-Control"] = noStore
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that hung up cannot be told
+	_, _ = w.Write(body)
 	return nil
 }
 

@@ -156,6 +156,9 @@ func (t *Table) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 		t.answerError(w, c, route, err)
 	case rep != nil:
 		t.answer(w, c, route, http.StatusOK, protocol.Head{ApiMessage: protocol.Text(c.Language, "ok")}, rep)
+		if c.sent != nil && http.NewResponseController(w).Flush() == nil {
+			c.sent()
+		}
 	}
 }
 
