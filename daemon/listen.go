@@ -51,8 +51,12 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	s := &sockets{}
 	var errs []error
 	open := func(name string, port int, to *[]net.Listener) {
+		lc := net.ListenConfig{}
+		if name == "comet" {
+			lc.Control = resetOnClose
+		}
 		for _, a := range addresses {
-			ln, err := listenTCP(ctx, a, port+offset)
+			ln, err := listenTCP(ctx, lc, a, port+offset)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))
 				continue
@@ -73,11 +77,23 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	return s, nil
 }
 
-func listenTCP(ctx context.Context, address string, port int) (net.Listener, error) {
+// resetOnClose sets SO_LINGER 0 on a listener, from which Linux hands it on to
+// what it accepts: a daemon that is killed between accepting a connection and
+// looking at it must reset it, too, because the app spins on a graceful close
+// (wire.md 7.4).
+func resetOnClose(_, _ string, c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) {
+		err = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	})
+	return errors.Join(cerr, err)
+}
+
+func listenTCP(ctx context.Context, lc net.ListenConfig, address string, port int) (net.Listener, error) {
 	if port < 1 || port > 65535 {
 		return nil, fmt.Errorf("port %d is out of range, see --port-offset", port)
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if who := portHolder(port); who != "" {
 			return nil, fmt.Errorf("port %d is in use by %s", port, who)
