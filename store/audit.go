@@ -11,8 +11,13 @@ type AuditEntry struct {
 // Audit stores an entry.
 func (s *Store) Audit(ctx context.Context, e AuditEntry) error {
 	return s.update(ctx, func(tx *Tx) error {
-		return tx.exec(`INSERT INTO audit (time, actor, action, target, detail) VALUES (?, ?, ?, ?, ?)`, tx.now, e.Actor, e.Action, e.Target, e.Detail)
+		return tx.audit(e.Actor, e.Action, e.Target, e.Detail)
 	})
+}
+
+// audit records a change together with it.
+func (tx *Tx) audit(actor, action, target, detail string) error {
+	return tx.exec(`INSERT INTO audit (time, actor, action, target, detail) VALUES (?, ?, ?, ?, ?)`, tx.now, actor, action, target, detail)
 }
 
 // AuditEntries lists the newest entries, newest first.

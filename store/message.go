@@ -1,7 +1,6 @@
 package store
 
 import (
-	"container/list"
 	"context"
 	"database/sql"
 	"errors"
@@ -32,6 +31,7 @@ type Message struct {
 	Seq          uint64
 	ServerMsgID  string // UUIDv7 text
 	From, To     int64  // To: private only
+	Target       int64  // whom a control message of a room is about, 0 nobody
 	Type         int
 	Content      string
 	System       bool  // Content is a text key and arguments
@@ -41,6 +41,15 @@ type Message struct {
 	ClientMsgID  string
 	ReplyTo      string
 	Repeated     bool // an earlier send with the same ClientMsgID; nothing was written
+
+	News *News // rooms only, on the way from the disk; not stored
+}
+
+// News is what goes with a room's message on its way to the members.
+type News struct {
+	Members      *Members // of the room, with this message
+	Joined, Left []int64  // who came and who went with it; Left is not in Members
+	Name, Avatar string   // of the room, as they are now
 }
 
 // NewMessage is what a private send writes.
@@ -149,26 +158,32 @@ func (tx *Tx) insertMessage(m *Message, id uuid.UUID) error {
 		}
 		reply = r[:]
 	}
-	return tx.exec(`INSERT INTO message (conversation_id, seq, server_msg_id, sender_id, type, time, system, hidden_from, content, client_msg_id, reply_to)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Conversation, int64(m.Seq), id[:], m.From, m.Type, m.Time, m.System, m.HiddenFrom, m.Content, client, reply)
+	return tx.exec(`INSERT INTO message (conversation_id, seq, server_msg_id, sender_id, type, time, system, hidden_from, content, client_msg_id, reply_to, target_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.Conversation, int64(m.Seq), id[:], m.From, m.Type, m.Time, m.System, m.HiddenFrom, m.Content, client, reply, m.Target)
 }
 
-// repeated looks for an earlier send with this client id. Seq is 0 if none.
+// repeated looks for an earlier send of a private message with this client id.
+// Seq is 0 if none.
 func (tx *Tx) repeated(m NewMessage) (Message, error) {
+	old, err := tx.sentAs(m.From, m.ClientMsgID)
+	if err == nil && old.Seq > 0 && (old.Kind != KindPrivate || old.To != m.To) {
+		return Message{}, errClientID
+	}
+	return old, err
+}
+
+var errClientID = fmt.Errorf("%w: client message id was used in another conversation", ErrConflict)
+
+// sentAs finds the message that a sender gave this client id. Seq is 0 if none.
+func (tx *Tx) sentAs(from int64, clientMsgID string) (Message, error) {
 	old, err := scanMessage(tx.row(`SELECT `+messageColumns+` FROM message JOIN conversation c ON c.id = conversation_id
-		WHERE sender_id = ? AND client_msg_id = ?`, m.From, m.ClientMsgID))
+		WHERE sender_id = ? AND client_msg_id = ?`, from, clientMsgID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Message{}, nil
 	}
-	if err != nil {
-		return Message{}, err
-	}
-	if old.Kind != KindPrivate || old.To != m.To {
-		return Message{}, fmt.Errorf("%w: client message id was used in another conversation", ErrConflict)
-	}
-	old.Repeated = true
-	return old, nil
+	old.Repeated = err == nil
+	return old, err
 }
 
 // privateConversation finds or makes the conversation of two users.
@@ -177,7 +192,7 @@ func (tx *Tx) privateConversation(x, y int64) (*conversationRow, error) {
 }
 
 func (tx *Tx) conversation(key convKey) (*conversationRow, error) {
-	if c := tx.s.w.convs.get(key); c != nil {
+	if c, ok := tx.s.w.convs.get(key); ok {
 		return c, nil
 	}
 	c := &conversationRow{kind: key.kind, a: key.a, b: key.b}
@@ -201,7 +216,7 @@ func (tx *Tx) conversation(key convKey) (*conversationRow, error) {
 
 // messageColumns are read by scanMessage; the query joins conversation as c.
 const messageColumns = `conversation_id, c.kind, c.a, c.b, seq, server_msg_id, sender_id, type, time, gone, system,
-	hidden_from, content, coalesce(client_msg_id, ''), reply_to`
+	hidden_from, content, coalesce(client_msg_id, ''), reply_to, target_id`
 
 func scanMessage(row scanner) (Message, error) {
 	var m Message
@@ -209,7 +224,7 @@ func scanMessage(row scanner) (Message, error) {
 	var id uuid.UUID
 	var reply []byte
 	err := row.Scan(&m.Conversation, &m.Kind, &a, &b, &m.Seq, (*blobID)(&id), &m.From, &m.Type, &m.Time, &m.Gone, &m.System,
-		&m.HiddenFrom, &m.Content, &m.ClientMsgID, &reply)
+		&m.HiddenFrom, &m.Content, &m.ClientMsgID, &reply, &m.Target)
 	if err != nil {
 		return Message{}, err
 	}
@@ -449,39 +464,6 @@ func (s *Store) CutConversation(ctx context.Context, conversation int64, upTo ui
 		return nil
 	})
 	return n, err
-}
-
-// convCache keeps the conversations written to last, bounded.
-type convCache struct {
-	m   map[convKey]*list.Element
-	lru *list.List
-}
-
-type convEntry struct {
-	key convKey
-	row *conversationRow
-}
-
-const maxCachedConversations = 20000
-
-func newConvCache() convCache { return convCache{m: map[convKey]*list.Element{}, lru: list.New()} }
-
-func (c *convCache) get(k convKey) *conversationRow {
-	e := c.m[k]
-	if e == nil {
-		return nil
-	}
-	c.lru.MoveToFront(e)
-	return e.Value.(*convEntry).row //nolint:forcetypeassert // only convEntry is put in
-}
-
-func (c *convCache) put(k convKey, row *conversationRow) {
-	c.m[k] = c.lru.PushFront(&convEntry{k, row})
-	if c.lru.Len() > maxCachedConversations {
-		last := c.lru.Back()
-		c.lru.Remove(last)
-		delete(c.m, last.Value.(*convEntry).key) //nolint:forcetypeassert // as above
-	}
 }
 
 // likePattern escapes what LIKE gives a meaning to.

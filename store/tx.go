@@ -37,8 +37,9 @@ type Tx struct {
 type writer struct {
 	s     *Store
 	stmts *stmtCache
-	convs convCache
+	convs lru[convKey, *conversationRow]
 	rels  relCache
+	rooms lru[int64, *roomRow]
 }
 
 func (w *writer) init(s *Store) {
@@ -49,8 +50,9 @@ func (w *writer) init(s *Store) {
 
 // forget empties the caches, after a rollback may have made them untrue.
 func (w *writer) forget() {
-	w.convs = newConvCache()
+	w.convs = newLRU[convKey, *conversationRow](maxCachedConversations)
 	w.rels = newRelCache()
+	w.rooms = newLRU[int64, *roomRow](maxCachedRooms)
 }
 
 func (w *writer) close() {
