@@ -80,6 +80,12 @@ type LimitsConfig struct {
 	SendsPerSecond int `toml:"sends_per_second" reload:"yes"`
 	// SendBurst is how many messages may come at once.
 	SendBurst int `toml:"send_burst" reload:"yes"`
+	// RoomSendsPerSecond is the lasting rate of messages into one group.
+	RoomSendsPerSecond int `toml:"room_sends_per_second" reload:"yes"`
+	// RoomMembers is the most members of a new group.
+	RoomMembers int `toml:"room_members" reload:"yes"`
+	// OwnedRooms is how many groups one account may own.
+	OwnedRooms int `toml:"owned_rooms" reload:"yes"`
 	// MaxRequests is how many HTTP requests are worked on at a time.
 	MaxRequests int `toml:"max_requests"`
 }
@@ -122,6 +128,10 @@ type ChatConfig struct {
 	RecallWindow Duration `toml:"recall_window" reload:"yes"`
 	// ConversationCap is the most messages one conversation keeps; 0 is no cap.
 	ConversationCap int `toml:"conversation_cap" reload:"yes"`
+	// RoomName is the most characters of a group's name.
+	RoomName int `toml:"room_name" reload:"yes"`
+	// RoomNotice is the most characters of a group's notice.
+	RoomNotice int `toml:"room_notice" reload:"yes"`
 }
 
 // LogConfig is about the log on standard error.
@@ -155,6 +165,9 @@ func Default() Config {
 			LoginFailures:        10,
 			SendsPerSecond:       20,
 			SendBurst:            200,
+			RoomSendsPerSecond:   50,
+			RoomMembers:          500,
+			OwnedRooms:           100,
 			MaxRequests:          1024,
 		},
 		Gateway: GatewayConfig{
@@ -173,6 +186,8 @@ func Default() Config {
 			Retention:       Duration(720 * time.Hour),
 			RecallWindow:    Duration(3 * time.Minute),
 			ConversationCap: 100_000,
+			RoomName:        20,
+			RoomNotice:      200,
 		},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

@@ -147,6 +147,7 @@ func (d *Daemon) makeFeatures(context.Context) error {
 		Store: d.store, Cursors: d.queue.Cursors(), Logger: d.log.With("component", "chat"),
 		Push:        func(user int64, p chat.Push) int { return d.gateway.Push(user, gatewayPush(p)) },
 		PushSession: func(session int64, p chat.Push) int { return d.gateway.PushSession(session, gatewayPush(p)) },
+		PushRoom:    func(room int64, p chat.RoomPush) { d.gateway.PushGroup(room, gatewayRoomPush(p)) },
 		Connected:   d.gateway.SessionOnline,
 	}); err != nil {
 		return err
@@ -157,6 +158,7 @@ func (d *Daemon) makeFeatures(context.Context) error {
 		Forget:     d.forget,
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
+		Leaving:    d.chat.QuitAll,
 	})
 	return err
 }

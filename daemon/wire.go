@@ -33,6 +33,8 @@ func chatConfig(c Config) chat.Config {
 		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
 		Retention: time.Duration(c.Chat.Retention), PerCap: c.Chat.ConversationCap,
 		RecallWindow: time.Duration(c.Chat.RecallWindow), Language: c.Site.Language,
+		RoomSends: float64(c.Limits.RoomSendsPerSecond), RoomMembers: c.Limits.RoomMembers, OwnedRooms: c.Limits.OwnedRooms,
+		RoomName: c.Chat.RoomName, RoomNotice: c.Chat.RoomNotice,
 	}
 }
 
@@ -54,10 +56,43 @@ func siteConfig(c Config) web.Site {
 }
 
 func gatewayPush(p chat.Push) *gateway.Push {
+	op := protocol.OpPrivate
+	if p.Room != 0 {
+		op = protocol.RoomOp(p.Room)
+	}
 	return &gateway.Push{
-		Op: protocol.OpPrivate, Type: p.Type, Body: p.Body, FeatureBody: p.FeatureBody, Conversation: p.Conversation,
+		Op: op, Type: p.Type, Body: p.Body, FeatureBody: p.FeatureBody, Conversation: p.Conversation,
 		Seq: p.Seq, Silent: p.Silent, ExceptSession: p.ExceptSession, Slow: p.Slow,
 	}
+}
+
+// gatewayRoomPush keeps what is shared shared: the frames of a push are built
+// once.
+func gatewayRoomPush(p chat.RoomPush) gateway.GroupPush {
+	made := map[*chat.Push]*gateway.Push{}
+	shared := func(of func(user int64) *chat.Push) func(user int64) *gateway.Push {
+		if of == nil {
+			return nil
+		}
+		return func(user int64) *gateway.Push {
+			c := of(user)
+			if c == nil {
+				return nil
+			}
+			if made[c] == nil {
+				made[c] = gatewayPush(*c)
+			}
+			return made[c]
+		}
+	}
+	out := gateway.GroupPush{
+		Members: p.Members, Author: p.Author, Conversation: p.Conversation, First: p.First, Gone: p.Gone,
+		Each: shared(p.Each), Greet: shared(p.Greet), Part: shared(p.Part),
+	}
+	if p.Push != nil {
+		out.Push = gatewayPush(*p.Push)
+	}
+	return out
 }
 
 // gatewayDeps ties the gateway to the features. They are made after it, so it
@@ -65,7 +100,9 @@ func gatewayPush(p chat.Push) *gateway.Push {
 func (d *Daemon) gatewayDeps() gateway.Deps {
 	return gateway.Deps{
 		Authenticate: d.authenticate,
-		Handed:       func(session, conversation int64, seq uint64) { d.chat.Handed(session, conversation, seq) },
+		Handed: func(session, conversation int64, from, to uint64) {
+			d.chat.Handed(session, conversation, from, to)
+		},
 		Confirmed: func(session, conversation int64, from, to uint64) {
 			d.chat.Confirmed(session, conversation, from, to)
 		},

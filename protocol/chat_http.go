@@ -12,6 +12,16 @@ type SendRequest struct {
 	ReplyTo     string      `doc:"ServerMsgId of the message this one answers"`
 }
 
+// SendRoomRequest is the body of POST /imlogic/push-room.
+type SendRoomRequest struct {
+	Type        MessageType `required:"true" doc:"0 text, 1 photo, 2 voice, 3 video, 6 recall, 18 shared video; 14, 15, 19 and 21 are answered and told to nobody, 21 sets the picture" example:"0"`
+	Message     string      `required:"true" doc:"the content; for 1, 2, 3 and 18 a JSON object with the file's URL, for 6 a ServerMsgId" example:"hello"`
+	RoomID      int64       `json:"RoomId" required:"true" example:"1000000001"`
+	ToUsers     string      `doc:"not looked at"`
+	ClientMsgID string      `json:"ClientMsgId" doc:"chosen by the sender; a repeated one gets the same answer and makes no second message"`
+	ReplyTo     string      `doc:"ServerMsgId of the message this one answers"`
+}
+
 // SendReply answers a message.
 type SendReply struct {
 	Head

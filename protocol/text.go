@@ -100,11 +100,18 @@ func (s SystemText) Encode() string {
 	return string(b)
 }
 
+// ParseSystem reads a stored system text; false for what is none.
+func ParseSystem(stored string) (SystemText, bool) {
+	var s SystemText
+	err := json.Unmarshal([]byte(stored), &s)
+	return s, err == nil && s.Key != ""
+}
+
 // RenderSystem writes a stored system text for a reader. What cannot be read is
 // returned as it is.
 func RenderSystem(language, stored string) string {
-	var s SystemText
-	if err := json.Unmarshal([]byte(stored), &s); err != nil || s.Key == "" {
+	s, ok := ParseSystem(stored)
+	if !ok {
 		return stored
 	}
 	return Text(language, s.Key, s.Args...)

@@ -123,6 +123,13 @@ func (s *Store) Delivered(ctx context.Context, session int64) (int64, error) {
 	return t, mapError(err)
 }
 
+// SessionTimes is when a session began, and up to when it is known to have got
+// all its messages (ms; 0 if it never was).
+func (s *Store) SessionTimes(ctx context.Context, session int64) (created, delivered int64, err error) {
+	err = s.viewRow(ctx, `SELECT created_at, delivered FROM login_session WHERE id = ?`, session).Scan(&created, &delivered)
+	return created, delivered, mapError(err)
+}
+
 // SetDelivered writes these times: session → time (ms). They only grow.
 func (s *Store) SetDelivered(ctx context.Context, times map[int64]int64) error {
 	if len(times) == 0 {

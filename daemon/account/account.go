@@ -61,6 +61,9 @@ type Deps struct {
 	Deliver func(m store.Message)
 	// Unfriended tells peer that user removed them (type 13).
 	Unfriended func(user, peer int64)
+	// Leaving takes a user out of what other features keep of them, before the
+	// account is deleted.
+	Leaving func(ctx context.Context, user int64) error
 	// Verifier checks phone numbers; nil: codes are shown to administrators.
 	Verifier Verifier
 	Logger   *slog.Logger
@@ -116,7 +119,7 @@ type Service struct {
 // New checks what it is given and makes the service.
 func New(cfg Config, deps Deps) (*Service, error) {
 	switch {
-	case deps.Store == nil, deps.Kick == nil, deps.Forget == nil, deps.Deliver == nil, deps.Unfriended == nil:
+	case deps.Store == nil, deps.Kick == nil, deps.Forget == nil, deps.Deliver == nil, deps.Unfriended == nil, deps.Leaving == nil:
 		return nil, errors.New("account: a dependency is missing")
 	}
 	if deps.Now == nil {

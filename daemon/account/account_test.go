@@ -35,6 +35,7 @@ type world struct {
 	forgotten  []int64
 	delivered  []store.Message
 	unfriended [][2]int64
+	left       []int64
 }
 
 var home = account.Origin{Address: netip.MustParseAddr("192.0.2.1"), Agent: "test"}
@@ -60,9 +61,13 @@ func newWorld(t testing.TB, cfg account.Config) *world {
 	})
 	w.s, err = account.New(cfg, account.Deps{
 		Store: w.store, SealKey: make([]byte, 32), Now: w.clock,
-		Kick:       func(id int64) { w.note(func() { w.kicked = append(w.kicked, id) }) },
-		Forget:     func(id int64) { w.note(func() { w.forgotten = append(w.forgotten, id) }) },
-		Deliver:    func(m store.Message) { w.note(func() { w.delivered = append(w.delivered, m) }) },
+		Kick:    func(id int64) { w.note(func() { w.kicked = append(w.kicked, id) }) },
+		Forget:  func(id int64) { w.note(func() { w.forgotten = append(w.forgotten, id) }) },
+		Deliver: func(m store.Message) { w.note(func() { w.delivered = append(w.delivered, m) }) },
+		Leaving: func(_ context.Context, user int64) error {
+			w.note(func() { w.left = append(w.left, user) })
+			return nil
+		},
 		Unfriended: func(a, b int64) { w.note(func() { w.unfriended = append(w.unfriended, [2]int64{a, b}) }) },
 	})
 	if err != nil {

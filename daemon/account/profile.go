@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 
 	"gtiv/protocol"
@@ -97,6 +98,9 @@ func (s *Service) IsFollowing(ctx context.Context, viewer, user int64) (bool, er
 func (s *Service) Delete(ctx context.Context, p Principal, o Origin, password string) error {
 	if _, err := s.reauthenticate(ctx, p, o, password); err != nil {
 		return err
+	}
+	if err := s.deps.Leaving(ctx, p.User); err != nil {
+		return fmt.Errorf("leave before the account goes: %w", err)
 	}
 	freeAt := s.now().Add(s.cfg.Load().NameReserved).UnixMilli()
 	sessions, peers, err := s.store.DeleteAccount(ctx, p.User, freeAt)

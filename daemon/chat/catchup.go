@@ -108,6 +108,10 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 	if !s.deps.Connected(a.c.Session) {
 		return nil
 	}
+	// Both lines may come to the same session: what one of them is about to push,
+	// the other must see as handed over.
+	s.catching.Lock()
+	defer s.catching.Unlock()
 	// The floor is asked, not the cursors: those would be loaded into memory for
 	// each of thousands of connections that never sync.
 	if at, err := s.store.Delivered(ctx, a.c.Session); err != nil || at == 0 {
@@ -130,7 +134,7 @@ func (s *Service) catchUp(ctx context.Context, a arrival) error {
 func (s *Service) pushSome(ctx context.Context, c Caller, list []due) int {
 	size := 0
 	for i, m := range list {
-		p := s.push(m.Message, c.User, s.contentFor(ctx, m.Message, c.User))
+		p := s.pushOwed(ctx, c, m.Message)
 		size += len(p.Body)
 		if i >= maxCatchUp || size > maxCatchUpBytes || s.deps.PushSession(c.Session, p) == 0 {
 			return i

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,11 @@ import (
 type Config struct {
 	SendsPerSecond float64 // per account; 0 no limit
 	SendBurst      int
+	RoomSends      float64       // per second and room; 0 no limit
+	RoomMembers    int           // most of a new room
+	OwnedRooms     int           // most that one account may own; 0 any number
+	RoomName       int           // most characters of a room's name
+	RoomNotice     int           // most characters of its notice
 	Retention      time.Duration // how long messages are kept; 0 for ever
 	PerCap         int           // messages kept per conversation; 0 no cap
 	RecallWindow   time.Duration // how long a sender may recall; 0 for ever
@@ -46,7 +52,21 @@ type Push struct {
 	// handed to them. Feature clients get FeatureBody, if there is one.
 	Silent        bool
 	ExceptSession int64
-	Slow          bool // the app does blocking HTTP after reading it (wire.md F7)
+	Slow          bool  // the app does blocking HTTP after reading it (wire.md F7)
+	Room          int64 // a room's frame; 0 a private one
+}
+
+// RoomPush is a room's message on its way to the members; see gateway.GroupPush.
+type RoomPush struct {
+	Members      []int64
+	Author       int64
+	Push         *Push
+	Each         func(user int64) *Push
+	First        []int64
+	Greet        func(user int64) *Push
+	Gone         []int64
+	Part         func(user int64) *Push
+	Conversation int64
 }
 
 // Deps is what the service needs. All fields but Logger and Now are required.
@@ -57,6 +77,8 @@ type Deps struct {
 	Push func(user int64, p Push) int
 	// PushSession does so on the connections of one login session.
 	PushSession func(session int64, p Push) int
+	// PushRoom queues a frame for the members of a room, in order.
+	PushRoom func(room int64, p RoomPush)
 	// Connected says whether a login session has a connection.
 	Connected func(session int64) bool
 	Logger    *slog.Logger
@@ -67,6 +89,7 @@ type Deps struct {
 type Caller struct {
 	User, Session int64
 	Language      string
+	Admin         bool // of the whole site
 }
 
 // Service has the rules. Make it with New; Run must run beside it.
@@ -78,12 +101,17 @@ type Service struct {
 	now   func() time.Time
 
 	sends   *limit.Bucket
+	rooms   *limit.Bucket // sends, per room
+	quits   quits
 	applies *limit.Window
+	joins   *limit.Window // by links
 	line    chan committed
 	stopped chan struct{} // closed when nobody reads line any more
 	catch   catchLine     // who just connected
 	again   catchLine     // who stayed connected
-	floors  floors
+	// catching is held while a session is caught up.
+	catching sync.Mutex
+	floors   floors
 }
 
 // lineLength is how many committed messages may wait for the publisher; beyond
@@ -92,7 +120,7 @@ const lineLength = 4096
 
 // New checks what it is given and makes the service.
 func New(cfg Config, deps Deps) (*Service, error) {
-	if deps.Store == nil || deps.Cursors == nil || deps.Push == nil || deps.PushSession == nil || deps.Connected == nil {
+	if deps.Store == nil || deps.Cursors == nil || deps.Push == nil || deps.PushSession == nil || deps.PushRoom == nil || deps.Connected == nil {
 		return nil, errors.New("chat: a dependency is missing")
 	}
 	if deps.Now == nil {
@@ -103,7 +131,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
-		sends: limit.NewBucket(deps.Now), applies: limit.NewWindow(time.Hour, deps.Now),
+		sends: limit.NewBucket(deps.Now), rooms: limit.NewBucket(deps.Now), applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now),
 		line: make(chan committed, lineLength), stopped: make(chan struct{}),
 	}
 	s.catch.init(catchUpAfter)

@@ -35,7 +35,7 @@ type fakeGateway struct {
 	mu       sync.Mutex
 	pushed   map[int64][]chat.Push // by user
 	online   map[int64]int64       // user → session
-	handed   func(session, conversation int64, seq uint64)
+	handed   func(session, conversation int64, from, to uint64)
 	arrivals chan chat.Push
 }
 
@@ -47,12 +47,12 @@ func (g *fakeGateway) push(user int64, p chat.Push) int {
 		return 0
 	}
 	if p.Silent {
-		g.handed(session, p.Conversation, p.Seq)
+		g.handed(session, p.Conversation, p.Seq, p.Seq)
 		return 0
 	}
 	g.pushed[user] = append(g.pushed[user], p)
 	if p.Seq > 0 {
-		g.handed(session, p.Conversation, p.Seq)
+		g.handed(session, p.Conversation, p.Seq, p.Seq)
 	}
 	select {
 	case g.arrivals <- p:
@@ -71,6 +71,27 @@ func (g *fakeGateway) pushSession(session int64, p chat.Push) int {
 	}
 	g.mu.Unlock()
 	return 0
+}
+
+// pushRoom does at once what the gateway does in its time.
+func (g *fakeGateway) pushRoom(_ int64, p chat.RoomPush) {
+	for _, u := range p.Gone {
+		if last := p.Part(u); last != nil {
+			g.push(u, *last)
+		}
+	}
+	for _, u := range p.First {
+		g.push(u, *p.Greet(u))
+	}
+	for _, u := range p.Members {
+		one := p.Push
+		if p.Each != nil {
+			one = p.Each(u)
+		}
+		mine := *one
+		mine.Silent = u == p.Author
+		g.push(u, mine)
+	}
 }
 
 func (g *fakeGateway) connect(user, session int64) {
@@ -117,7 +138,7 @@ func newWorldAt(t testing.TB, cfg chat.Config, now func() time.Time) *world {
 		t.Fatal(err)
 	}
 	gw := &fakeGateway{pushed: map[int64][]chat.Push{}, online: map[int64]int64{}, arrivals: make(chan chat.Push, 1000)}
-	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, Connected: gw.connected, Now: now})
+	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, PushRoom: gw.pushRoom, Connected: gw.connected, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,10 @@ func (s *Service) publishAll(ctx context.Context) {
 // its number counted as handed, so that their cursors stay free of holes.
 func (s *Service) deliver(ctx context.Context, c committed) {
 	m := c.m
+	if m.Kind == store.KindRoom {
+		s.deliverRoom(ctx, c)
+		return
+	}
 	if c.session != 0 { // it may have no connection
 		s.deps.Cursors.Hand(c.session, m.Conversation, m.Seq, m.Seq)
 	}

@@ -110,7 +110,7 @@ func cutOwed(owed []due) []due {
 
 // owed collects the messages a session has not got, over all its private
 // conversations, and confirms what last proves. With fresh, what was handed over
-// and not confirmed is left out.
+// and not confirmed is left out, and those of its rooms are in it.
 func (s *Service) owed(ctx context.Context, c Caller, last int64, fresh bool) ([]due, error) {
 	q := query{c: c, last: last, fresh: fresh, floor: s.now().Add(-floorMargin).UnixMilli()}
 	positions, err := s.store.PrivatePositions(ctx, c.User)
@@ -122,9 +122,16 @@ func (s *Service) owed(ctx context.Context, c Caller, last int64, fresh bool) ([
 		return nil, err
 	}
 	for _, p := range positions {
-		if err := s.owedOf(ctx, &q, p, bases[p.Conversation]); err != nil {
+		if err := s.owedOf(ctx, &q, p, bases[p.Conversation], maxSyncItems); err != nil {
 			return nil, err
 		}
+	}
+	created, _, err := s.store.SessionTimes(ctx, c.Session)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("read session: %w", err)
+	}
+	if err := s.roomsOwed(ctx, &q, created); err != nil {
+		return nil, err
 	}
 	s.floors.set(c.Session, q.floor)
 	if bases != nil { // its first: there must be one however soon the daemon is killed
@@ -155,12 +162,12 @@ func (s *Service) begin(ctx context.Context, c Caller, positions []store.Positio
 	if err != nil || known {
 		return nil, err
 	}
-	least := last
+	least, lost := last, false
 	switch at, err := s.store.Delivered(ctx, c.Session); {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, fmt.Errorf("read delivery floor: %w", err)
 	case at > 0:
-		least = at
+		least, lost = at, true
 	}
 	bases := make(map[int64]uint64, len(positions))
 	for _, p := range positions {
@@ -172,22 +179,27 @@ func (s *Service) begin(ctx context.Context, c Caller, positions []store.Positio
 		}
 		bases[p.Conversation] = base
 	}
+	if lost {
+		if err := s.roomBases(ctx, c, least, bases); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.deps.Cursors.Begin(ctx, c.Session, bases); err != nil && !errors.Is(err, queue.ErrNoSpace) {
 		return nil, fmt.Errorf("begin cursors: %w", err)
 	}
 	return bases, nil
 }
 
-// owedOf answers q for one conversation. least is where a session without
-// cursors starts.
-func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least uint64) error {
+// owedOf answers q for one conversation, with some more messages than most at
+// the most. least is where a session without cursors starts.
+func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least uint64, most int) error {
 	cur, err := s.deps.Cursors.Get(q.c.Session, p.Conversation)
 	if err != nil {
 		return fmt.Errorf("read cursor: %w", err)
 	}
 	cur.Base = max(cur.Base, least)
 	w := walk{s: s, q: q, cur: cur, conversation: p.Conversation, next: cur.Base + 1, state: delivered}
-	for after := cur.Base; after < p.Last && w.found <= maxSyncItems; {
+	for after := cur.Base; after < p.Last && w.found <= most; {
 		page, err := s.store.Incoming(ctx, p.Conversation, q.c.User, after, syncPage)
 		if err != nil {
 			return fmt.Errorf("read messages: %w", err)
@@ -265,10 +277,10 @@ func (w *walk) pass(upTo uint64) {
 	w.next = upTo + 1
 }
 
-// Handed notes that a frame was written to a session's socket. Called by the
+// Handed notes that frames were written to a session's socket. Called by the
 // gateway.
-func (s *Service) Handed(session, conversation int64, seq uint64) {
-	s.deps.Cursors.Hand(session, conversation, seq, seq)
+func (s *Service) Handed(session, conversation int64, from, to uint64) {
+	s.deps.Cursors.Hand(session, conversation, from, to)
 }
 
 // Confirmed notes that a session proved to have read frames. Called by the

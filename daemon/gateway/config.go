@@ -68,6 +68,9 @@ type Config struct {
 	// two flushes of it, at most RoomDelayMax; under 5 ms there is none.
 	// Defaults 25 µs, 400 ms.
 	RoomDelayPerMember, RoomDelayMax time.Duration
+	// GroupDelayPerMember times the members of a group is the least pause between
+	// two flushes of it, at most GroupDelayMax. Defaults 50 µs, 100 ms.
+	GroupDelayPerMember, GroupDelayMax time.Duration
 	// InRate and InBurst bound the frames a client may send, per second and at
 	// once. Defaults 50, 200.
 	InRate, InBurst int
@@ -140,6 +143,8 @@ func (c *Config) timeDefaults() {
 	orDefault(&c.App.Silence, 100*time.Second)
 	orDefault(&c.RoomDelayPerMember, 25*time.Microsecond)
 	orDefault(&c.RoomDelayMax, 400*time.Millisecond)
+	orDefault(&c.GroupDelayPerMember, 50*time.Microsecond)
+	orDefault(&c.GroupDelayMax, 100*time.Millisecond)
 	orDefault(&c.KeepAlive, 60*time.Second)
 	orDefault(&c.UserTimeout, 90*time.Second)
 }
@@ -164,6 +169,7 @@ func (c Config) check() error {
 		"CloseWait": c.CloseWait, "Drain": c.Drain, "ConfirmAfter": c.ConfirmAfter, "Tick": c.Tick,
 		"App.Alone": c.App.Alone, "App.Gap": c.App.Gap, "App.Slow": c.App.Slow, "App.Silence": c.App.Silence,
 		"RoomDelayPerMember": c.RoomDelayPerMember, "RoomDelayMax": c.RoomDelayMax,
+		"GroupDelayPerMember": c.GroupDelayPerMember, "GroupDelayMax": c.GroupDelayMax,
 		"KeepAlive": c.KeepAlive, "UserTimeout": c.UserTimeout,
 	}
 	for name, v := range times {

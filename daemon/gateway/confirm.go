@@ -20,7 +20,7 @@ func (s *session) rememberLocked(it *item, now int64) {
 	// A run is short in time, or a steady stream would never grow old enough.
 	if n := len(s.unconfirmed); n > 0 {
 		l := &s.unconfirmed[n-1]
-		if l.conversation == it.conversation && l.to+1 == it.seq && now-l.since < int64(s.g.cfg.ConfirmAfter)/8 {
+		if l.conversation == it.conversation && l.to+1 == it.first() && now-l.since < int64(s.g.cfg.ConfirmAfter)/8 {
 			l.to, l.at = it.seq, now
 			return
 		}
@@ -28,7 +28,7 @@ func (s *session) rememberLocked(it *item, now int64) {
 	if len(s.unconfirmed) == maxUnconfirmed {
 		s.unconfirmed = s.unconfirmed[1:]
 	}
-	s.unconfirmed = append(s.unconfirmed, written{it.conversation, it.seq, it.seq, now, now})
+	s.unconfirmed = append(s.unconfirmed, written{it.conversation, it.first(), it.seq, now, now})
 }
 
 // pass notes a message that this client is never shown. It may overtake what
@@ -44,7 +44,7 @@ func (s *session) pass(p *Push) {
 	}
 	s.mu.Unlock()
 	if open {
-		s.g.deps.Handed(s.info.Session, p.Conversation, p.Seq)
+		s.g.deps.Handed(s.info.Session, p.Conversation, p.Seq, p.Seq)
 	}
 }
 

@@ -13,7 +13,7 @@
 //
 // Locks, outer first; none is held during I/O or a call into Deps:
 //
-//	rooms.mu                                   rooms, members, what waits for a flush
+//	rooms.mu, groups.mu                        rooms, members, what waits for a flush; never both
 //	Gateway.mu, addresses.mu, registry shards  none inside another
 //	session.mu                                 queues and state of one connection; none of the above inside
 //	wheel.mu                                   leaf
@@ -23,8 +23,9 @@
 //
 // Slow readers. Private pushes wait in a bounded queue; when it is full, a
 // feature client is told op 21 "behind" once it has caught up, any other client
-// is closed so that it comes back and syncs. Broadcast rooms are lossy: a reader
-// that is behind misses batches, nobody waits for it.
+// is closed so that it comes back and syncs. Messages of a group are private
+// pushes that go out together. Broadcast rooms are lossy: a reader that is behind
+// misses batches, nobody waits for it.
 package gateway
 
 import (
@@ -75,9 +76,9 @@ type Deps struct {
 	// Authenticate finds the owner of a token: ErrUnknownToken, ErrRevoked with
 	// the Identity filled, or any other error for "not now".
 	Authenticate func(ctx context.Context, token string) (Identity, error)
-	// Handed reports that a push was accepted by the kernel for this session. It
+	// Handed reports that pushes were accepted by the kernel for this session. It
 	// may run inside Push, on the caller's goroutine.
-	Handed func(session, conversation int64, seq uint64)
+	Handed func(session, conversation int64, from, to uint64)
 	// Confirmed reports that a heartbeat came on the same connection at least
 	// ConfirmAfter behind the write of from..to. Only for clients without features.
 	Confirmed func(session, conversation int64, from, to uint64)
@@ -108,6 +109,7 @@ type Gateway struct {
 	users    registry // by user
 	sessions registry // by login session
 	rooms    rooms
+	groups   groups
 	addrs    addresses
 	stats    counters
 	lastID   atomic.Uint64
@@ -140,13 +142,14 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g.wheel = newWheel(g.cfg.Tick)
 	g.rooms.byName = make(map[string]*room)
+	g.groups.byID = make(map[int64]*group)
 	g.addrs.byAddr = make(map[netip.Addr]addressUse)
 	return g, nil
 }
 
 func (d Deps) withDefaults() Deps {
 	if d.Handed == nil {
-		d.Handed = func(int64, int64, uint64) {}
+		d.Handed = func(int64, int64, uint64, uint64) {}
 	}
 	if d.Confirmed == nil {
 		d.Confirmed = func(int64, int64, uint64, uint64) {}

@@ -232,8 +232,11 @@ func (s *session) request(ctx context.Context, h protocol.Header, body []byte) {
 }
 
 // push queues p, if it is meant for this client and fits.
-func (s *session) push(p *Push) bool {
-	if p.Silent && (!s.info.Features || p.FeatureBody == nil) {
+func (s *session) push(p *Push) bool { return s.pushAs(p, p.Silent) }
+
+// pushAs is push; silent as in Push.
+func (s *session) pushAs(p *Push, silent bool) bool {
+	if silent && (!s.info.Features || p.FeatureBody == nil) {
 		s.pass(p)
 		return false
 	}

@@ -72,8 +72,10 @@ func start(t testing.TB, cfg gateway.Config, change ...func(*gateway.Deps)) *sit
 	s := &site{}
 	deps := gateway.Deps{
 		Authenticate: authenticate,
-		Handed: func(session, conversation int64, seq uint64) {
-			s.record(&s.handed, handed{session: session, conversation: conversation, seq: seq, at: time.Now()})
+		Handed: func(session, conversation int64, from, to uint64) {
+			for seq := from; seq <= to; seq++ {
+				s.record(&s.handed, handed{session: session, conversation: conversation, seq: seq, at: time.Now()})
+			}
 		},
 		Confirmed: func(session, conversation int64, from, to uint64) {
 			s.record(&s.confirm, handed{session: session, conversation: conversation, seq: from, to: to, at: time.Now()})

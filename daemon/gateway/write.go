@@ -33,9 +33,17 @@ const (
 type item struct {
 	buf          []byte
 	conversation int64
-	seq          uint64
+	from, seq    uint64 // the messages in buf; from 0: seq alone
 	frames       uint32 // in buf, when there are several
 	flags        itemFlags
+}
+
+// first is the first message in the item.
+func (it *item) first() uint64 {
+	if it.from != 0 {
+		return it.from
+	}
+	return it.seq
 }
 
 // queue holds what waits for one connection, in order.
@@ -432,7 +440,7 @@ func (s *session) wrote(sc *scratch) {
 		frames += max(1, int(sc.items[i].frames))
 		bytes += len(sc.items[i].buf)
 		if sc.items[i].seq != 0 {
-			s.g.deps.Handed(s.info.Session, sc.items[i].conversation, sc.items[i].seq)
+			s.g.deps.Handed(s.info.Session, sc.items[i].conversation, sc.items[i].first(), sc.items[i].seq)
 		}
 	}
 	s.g.stats.framesOut.Add(uint64(frames)) //nolint:gosec // a count

@@ -227,21 +227,35 @@ func TestM14RegisterTakesNumbersAndStrings(t *testing.T) {
 	}
 }
 
-func TestAPhonesFilePathIsNoRoomAvatar(t *testing.T) {
+func TestInviteKeepsItsRoomIDANumber(t *testing.T) {
 	s := newSite(t)
-	if w := s.do("POST", "/room/modify_avatar", `{"RoomId":"1","Avatar":"file:///x.jpg"}`); code(t, w) != 0 {
-		t.Errorf("%s", w.Body)
-	}
-	if w := s.do("POST", "/room/modify_avatar", `{"RoomId":"1","Avatar":"https://x/y.jpg"}`); w.Code != 200 || code(t, w) != 1404 {
-		t.Errorf("%s", w.Body)
+	s.fakes.err = errors.New("broken")
+	for _, body := range []string{`{"UserIds":"10002"}`, `{"UserIds":"10002,x"}`, `{"UserIds":["10002"]}`, `{"RoomId":"x","UserIds":"10002"}`} {
+		w := s.do("POST", "/room/invite", body)
+		rep := object(t, w)
+		if w.Code != 200 || rep["RoomId"] != "0" || rep["Message"] != "" || rep["RoomName"] != "" || rep["ApiCode"] == 0.0 {
+			t.Errorf("%s: %v", body, rep)
+		}
 	}
 }
 
-func TestInviteKeepsItsRoomIDANumber(t *testing.T) {
+func TestMembersComeInPages(t *testing.T) {
 	s := newSite(t)
-	rep := object(t, s.do("POST", "/room/invite", `{"UserIds":"10002"}`))
-	if rep["RoomId"] != "0" || rep["Message"] != "" || rep["RoomName"] != "" || rep["ApiCode"] == 0.0 {
-		t.Errorf("%v", rep)
+	for query, want := range map[string][2]int{
+		"": {1, 15}, "&Page=2&Rows=50": {2, 50}, "&Page=0&Rows=0": {1, 15}, "&Page=-3&Rows=5000": {1, 50},
+	} {
+		if w := s.do("GET", "/room/member_list?RoomId=1000000001"+query, ""); w.Code != 200 || s.fakes.page != want {
+			t.Errorf("%s: %d, page %v", query, w.Code, s.fakes.page)
+		}
+	}
+}
+
+func TestRoomOptionsThatAreMissingStay(t *testing.T) {
+	s := newSite(t)
+	for body, want := range map[string]protocol.Code{`{"RoomId":1000000001,"Approval":true}`: 0, `{"RoomId":1000000001}`: 0, `{"RoomId":1000000001,"Approval":"perhaps"}`: 1400} {
+		if w := s.do("POST", "/room/options", body); code(t, w) != want {
+			t.Errorf("%s: %s", body, w.Body)
+		}
 	}
 }
 

@@ -51,8 +51,22 @@ func messages(c *api.Call, b chat.Batch) *protocol.MessagesReply {
 	return rep
 }
 
-// handleRoomMessages serves GET /chat/room-msg. Nobody is a member of a group
-// yet, so there is nothing to fetch.
-func (s *Server) handleRoomMessages(*api.Call, *protocol.SyncRoomRequest) (*protocol.MessagesReply, error) {
-	return &protocol.MessagesReply{}, nil
+// handleRoomMessages serves GET /chat/room-msg.
+func (s *Server) handleRoomMessages(c *api.Call, req *protocol.SyncRoomRequest) (*protocol.MessagesReply, error) {
+	batch, err := s.deps.Chat.SyncRoom(c.Context(), caller(c), req.RoomID, req.LastMessageTime)
+	if err != nil {
+		return nil, err
+	}
+	return messages(c, batch), nil
+}
+
+// handlePushRoom serves POST /imlogic/push-room.
+func (s *Server) handlePushRoom(c *api.Call, req *protocol.SendRoomRequest) (*protocol.SendReply, error) {
+	r, err := s.deps.Chat.SendRoom(c.Context(), caller(c), chat.RoomSend{
+		Room: req.RoomID, Type: req.Type, Content: req.Message, ClientMsgID: req.ClientMsgID, ReplyTo: req.ReplyTo,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.SendReply{Time: r.Time, ServerMsgID: r.ServerMsgID}, nil
 }

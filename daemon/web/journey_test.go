@@ -33,7 +33,7 @@ func newReal(t *testing.T) *web.Server {
 	}
 	messages, err := chat.New(chat.Config{Language: "en"}, chat.Deps{
 		Store: db, Cursors: q.Cursors(),
-		Push: func(int64, chat.Push) int { return 0 }, PushSession: func(int64, chat.Push) int { return 0 },
+		Push: func(int64, chat.Push) int { return 0 }, PushSession: func(int64, chat.Push) int { return 0 }, PushRoom: func(int64, chat.RoomPush) {},
 		Connected: func(int64) bool { return false },
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func newReal(t *testing.T) *web.Server {
 	}
 	people, err := account.New(account.Config{Registration: account.RegistrationOpen, PasswordMin: 6, MemoryKiB: 64, Language: "en"}, account.Deps{
 		Store: db, SealKey: make([]byte, 32), Kick: func(int64) {}, Forget: func(int64) {},
-		Deliver: messages.Deliver, Unfriended: messages.Unfriended,
+		Deliver: messages.Deliver, Unfriended: messages.Unfriended, Leaving: messages.QuitAll,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -74,6 +74,37 @@ type (
 	chats interface {
 		SendPrivate(ctx context.Context, c chat.Caller, m chat.Send) (chat.Receipt, error)
 		SyncPrivate(ctx context.Context, c chat.Caller, lastMessageTime int64) (chat.Batch, error)
+		groups
+	}
+	groups interface {
+		SendRoom(ctx context.Context, c chat.Caller, m chat.RoomSend) (chat.Receipt, error)
+		SyncRoom(ctx context.Context, c chat.Caller, room, lastMessageTime int64) (chat.Batch, error)
+		Invite(ctx context.Context, c chat.Caller, room int64, invitees []int64, text string) (chat.Invited, error)
+		Rooms(ctx context.Context, c chat.Caller) ([]store.Room, error)
+		Room(ctx context.Context, c chat.Caller, room int64) (chat.RoomView, error)
+		Member(ctx context.Context, c chat.Caller, room, user int64) (store.RoomMemberRow, error)
+		Members(ctx context.Context, c chat.Caller, room int64, nickname string, page, rows int) ([]store.RoomMemberRow, error)
+		MemberIDs(ctx context.Context, c chat.Caller, room int64) ([]int64, error)
+		Admins(ctx context.Context, c chat.Caller, room int64) ([]store.RoomMemberRow, error)
+		Muted(ctx context.Context, c chat.Caller, room int64) ([]store.RoomMemberRow, error)
+		Notice(ctx context.Context, c chat.Caller, room int64) (string, error)
+		RenameRoom(ctx context.Context, c chat.Caller, room int64, name string) error
+		SetRoomAvatar(ctx context.Context, c chat.Caller, room int64, avatar string) error
+		SetRoomNotice(ctx context.Context, c chat.Caller, room int64, notice string) error
+		SetRoomOptions(ctx context.Context, c chat.Caller, room int64, approval, openInvite *bool) error
+		SetAdmins(ctx context.Context, c chat.Caller, room int64, users []int64) error
+		MuteRoom(ctx context.Context, c chat.Caller, room, target int64, banType int) error
+		UnmuteRoom(ctx context.Context, c chat.Caller, room, target int64) error
+		RemoveMember(ctx context.Context, c chat.Caller, room, target int64) error
+		QuitRoom(ctx context.Context, c chat.Caller, room int64) error
+		TransferRoom(ctx context.Context, c chat.Caller, room, heir int64) error
+		DissolveRoom(ctx context.Context, c chat.Caller, room int64) error
+		CreateLink(ctx context.Context, c chat.Caller, room int64, valid time.Duration, uses int) (store.Link, error)
+		Links(ctx context.Context, c chat.Caller, room int64) ([]store.Link, error)
+		RevokeLink(ctx context.Context, c chat.Caller, room int64, code string) error
+		JoinRoom(ctx context.Context, c chat.Caller, code, message string) (store.Room, bool, error)
+		Requests(ctx context.Context, c chat.Caller, room int64) ([]store.RoomRequest, error)
+		AnswerRequest(ctx context.Context, c chat.Caller, room, user int64, accept bool) error
 	}
 	videos interface {
 		Home(ctx context.Context, viewer int64) ([]video.Clip, error)
@@ -228,5 +259,5 @@ func principal(c *api.Call) account.Principal { return account.Principal(c.Princ
 func origin(c *api.Call) account.Origin { return account.Origin(c.Origin) }
 
 func caller(c *api.Call) chat.Caller {
-	return chat.Caller{User: c.Principal.User, Session: c.Principal.Session, Language: c.Language}
+	return chat.Caller{User: c.Principal.User, Session: c.Principal.Session, Language: c.Language, Admin: c.Principal.Role >= store.RoleAdmin}
 }

@@ -45,6 +45,9 @@ type fakes struct {
 	lang   string
 	page   [2]int
 	noted  int // answers that were sent
+
+	roomSent chat.RoomSend
+	invited  []int64
 }
 
 func (f *fakes) call(name string) error {
