@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -58,7 +59,12 @@ import (
 //	app expect DEVICE FIELD=VALUE…  its next push: type from to content id time body
 //	app reset DEVICE              the server resets the connection
 //	app clean DEVICE              nothing went wrong on it and no push is left over
+//	ws connect DEVICE [FEATURE…]  a WebSocket client, of features if some are named
+//	ws expect DEVICE FIELD=VALUE… its next push; also conversation and seq
+//	ws clean DEVICE               no push is left over
 //	synced CONTENT,CONTENT…       the contents of the last answer's List are these, times ascending
+//	roomsend WHO ROOM N           WHO sends m1 to mN to a room
+//	newest CONTENT,CONTENT…       the same, times descending
 //	bigsend A B BYTES CODE        A sends B a text whose push has so many bytes
 //	guest PATH                    GET answers the same to nobody and to a wrong token: success
 //	always METHOD PATH NAME:type… whoever asks and whatever, it is 200 with these fields
@@ -84,7 +90,7 @@ func TestScripts(t *testing.T) {
 			"register": cmdRegister, "login": cmdLogin, "befriend": cmdBefriend,
 			"get": cmdCall(http.MethodGet), "post": cmdCall(http.MethodPost), "delete": cmdCall(http.MethodDelete),
 			"expect": cmdExpect, "shape": cmdShape, "keep": cmdKeep, "until": cmdUntil, "online": cmdOnline,
-			"app": cmdApp, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
+			"app": cmdApp, "ws": cmdWS, "roomsend": cmdRoomSend, "newest": cmdNewest, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
 			"guest": cmdGuest, "always": cmdAlways, "fetch": cmdFetch, "phonecode": cmdPhoneCode, "jsonvar": cmdJSONVar,
 		},
 	})
@@ -96,6 +102,7 @@ type world struct {
 	env     *testscript.Env
 	devices map[string]person
 	apps    map[string]*device
+	sockets map[string]*apptest.Client
 	last    *reply
 }
 
@@ -114,6 +121,7 @@ func newWorld(binary string, env *testscript.Env) *world {
 	return &world{
 		s: &server{binary: binary, dir: data, work: env.WorkDir}, env: env,
 		devices: map[string]person{"-": {}, "garbage": {token: "garbage.of_any-kind"}}, apps: map[string]*device{},
+		sockets: map[string]*apptest.Client{},
 	}
 }
 
@@ -122,6 +130,9 @@ func newWorld(binary string, env *testscript.Env) *world {
 func (w *world) close() {
 	for _, d := range w.apps {
 		d.app.Close()
+	}
+	for _, c := range w.sockets {
+		_ = c.Close()
 	}
 	w.s.kill()
 	t := w.env.T()
@@ -445,15 +456,106 @@ func (d *device) expect(ts *testscript.TestScript, name string, fields []string)
 	}
 	m := d.app.Messages()[d.seen]
 	d.seen++
-	have := map[string]string{
+	expectPush(ts, name, m.Body, fields, map[string]string{
 		"type": strconv.Itoa(m.MsgType), "from": m.FromUser, "to": m.ToUsers, "content": m.Content,
 		"id": m.ServerMsgID, "time": strconv.FormatInt(m.Time, 10), "body": m.Body, "op": fmt.Sprint(int(m.Op)),
-	}
+	})
+}
+
+func expectPush(ts *testscript.TestScript, name, body string, fields []string, have map[string]string) {
 	for _, f := range fields {
 		field, want, _ := strings.Cut(f, "=")
 		if got, ok := have[field]; !ok || !matches(want, got) {
-			ts.Fatalf("%s of the push to %s is %q, want %q; %s", field, name, got, want, m.Body)
+			ts.Fatalf("%s of the push to %s is %q, want %q; %s", field, name, got, want, body)
 		}
+	}
+}
+
+func cmdWS(ts *testscript.TestScript, _ bool, args []string) {
+	usage(ts, len(args) >= 2, "ws connect|expect|clean DEVICE …")
+	w := worldOf(ts)
+	name := args[1]
+	if args[0] == "connect" {
+		if old := w.sockets[name]; old != nil {
+			_ = old.Close()
+		}
+		cfg := apptest.ClientConfig{Token: w.who(ts, name).token, Platform: "web", Timeout: patience}
+		if len(args) > 2 {
+			cfg.Features = args[2:]
+		}
+		c, err := apptest.Dial(context.Background(), "ws://"+w.s.address(portSub)+"/sub", cfg)
+		ts.Check(err)
+		w.sockets[name] = c
+		return
+	}
+	c := w.sockets[name]
+	usage(ts, c != nil, "ws connect DEVICE first")
+	switch args[0] {
+	case "expect":
+		f, err := c.Read()
+		if err != nil {
+			ts.Fatalf("%s got no push: %v", name, err)
+		}
+		var m struct {
+			MsgType                                               int
+			FromUser, ToUsers, Content, ServerMsgId, Conversation string //nolint:revive // the wire's spelling
+			Time                                                  int64
+			Seq                                                   uint64
+		}
+		ts.Check(json.Unmarshal(f.Body, &m))
+		expectPush(ts, name, string(f.Body), args[2:], map[string]string{
+			"type": strconv.Itoa(m.MsgType), "from": m.FromUser, "to": m.ToUsers, "content": m.Content, "id": m.ServerMsgId,
+			"time": strconv.FormatInt(m.Time, 10), "body": string(f.Body), "op": fmt.Sprint(int(f.Op)),
+			"conversation": m.Conversation, "seq": fmt.Sprint(m.Seq),
+		})
+	case "clean":
+		// What is left is in front of the answer to a heartbeat.
+		ts.Check(c.Write(protocol.OpHeartbeat, 7, nil))
+		f, err := c.Read()
+		if err != nil || f.Op != protocol.OpHeartbeatReply {
+			ts.Fatalf("%s: %v, a push is left: %d %s", name, err, f.Op, f.Body)
+		}
+	default:
+		usage(ts, false, "ws connect|expect|clean DEVICE …")
+	}
+}
+
+func cmdRoomSend(ts *testscript.TestScript, _ bool, args []string) {
+	usage(ts, len(args) == 3, "roomsend WHO ROOM N")
+	w := worldOf(ts)
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	for i := range n {
+		rep, err := w.s.call(request{
+			method: http.MethodPost, path: "/imlogic/push-room", token: w.who(ts, args[0]).token,
+			contentType: "application/json", body: fmt.Sprintf(`{"Type":0,"RoomId":"%s","Message":"m%d"}`, args[1], i+1),
+		})
+		ts.Check(err)
+		if !rep.ok() {
+			ts.Fatalf("message %d: %s", i+1, rep)
+		}
+	}
+}
+
+func cmdNewest(ts *testscript.TestScript, _ bool, args []string) {
+	usage(ts, len(args) == 1, "newest CONTENT,CONTENT…")
+	w := worldOf(ts)
+	before := int64(math.MaxInt64)
+	want := strings.Split(args[0], ",")
+	for i, text := range want {
+		at := fmt.Sprintf("List.%d.", i)
+		if got := w.last.value(at + "Content"); !matches(text, got) {
+			ts.Fatalf("item %d is %s, want %s, in %s", i, got, text, w.last)
+		}
+		now, err := strconv.ParseInt(w.last.value(at+"Time"), 10, 64)
+		ts.Check(err)
+		if now >= before {
+			ts.Fatalf("item %d is not older than the one before: %s", i, w.last)
+		}
+		before = now
+	}
+	if n := strconv.Itoa(len(want)); w.last.value("List.len") != n {
+		ts.Fatalf("%s items, want %s: %s", w.last.value("List.len"), n, w.last)
 	}
 }
 

@@ -148,7 +148,9 @@ func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (I
 	first.From = c.User
 	m, err := s.store.CreateRoom(ctx, store.NewRoom{
 		Owner: c.User, Invitees: invitees, MemberLimit: cfg.RoomMembers, OwnedLimit: cfg.OwnedRooms, First: first, Strangers: c.Admin,
-		Name: func(nick string) string { return clipRunes(protocol.Text(c.Language, "whoseRoom", nick), cfg.RoomName) },
+		Name: func(nick string) string {
+			return clipRunes(plainQuotes(protocol.TypeText, protocol.Text(c.Language, "whoseRoom", nick)), cfg.RoomName)
+		},
 	})
 	if err != nil {
 		return Invited{}, s.roomError(instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchUser"))
