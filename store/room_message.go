@@ -99,20 +99,20 @@ func (tx *Tx) roomConversation(room int64) (*conversationRow, error) {
 // own, if it is not older than notBefore (ms, 0 any); admins those of everybody
 // whose role is not higher. Errors as SendRoom; ErrNotFound also if there is no
 // such message, or it was recalled before.
-func (s *Store) RecallRoom(ctx context.Context, m NewRoomMessage, target string, notBefore int64) (Message, error) {
+func (s *Store) RecallRoom(ctx context.Context, by By, m NewRoomMessage, target string, notBefore int64) (Message, error) {
 	var out Message
 	id, err := uuid.Parse(target)
 	if err != nil {
 		return out, ErrNotFound
 	}
 	err = s.update(ctx, func(tx *Tx) error {
-		out, err = tx.recallRoom(m, id, notBefore)
+		out, err = tx.recallRoom(by, m, id, notBefore)
 		return err
 	})
 	return out, err
 }
 
-func (tx *Tx) recallRoom(m NewRoomMessage, target uuid.UUID, notBefore int64) (Message, error) {
+func (tx *Tx) recallRoom(by By, m NewRoomMessage, target uuid.UUID, notBefore int64) (Message, error) {
 	m.Content = target.String()
 	old, err := tx.repeatedInRoom(m)
 	if err == nil && old.Seq > 0 && (old.Type != m.Type || old.Content != m.Content) {
@@ -121,7 +121,7 @@ func (tx *Tx) recallRoom(m NewRoomMessage, target uuid.UUID, notBefore int64) (M
 	if err != nil || old.Seq > 0 {
 		return old, err
 	}
-	r, member, err := tx.roomAs(m.Room, By{User: m.From}, RoleMember)
+	r, member, err := tx.roomAs(m.Room, by, RoleMember)
 	if err != nil {
 		return Message{}, err
 	}
@@ -147,7 +147,7 @@ func (tx *Tx) recallRoom(m NewRoomMessage, target uuid.UUID, notBefore int64) (M
 		return Message{}, err
 	}
 	if old.From != m.From {
-		if err := tx.auditRoom(By{User: m.From}, "room.recall", r.ID, "message of user "+itoa(old.From)); err != nil {
+		if err := tx.auditRoom(by, "room.recall", r.ID, "message of user "+itoa(old.From)); err != nil {
 			return Message{}, err
 		}
 	}

@@ -117,7 +117,7 @@ func (s *Service) recallRoom(ctx context.Context, c Caller, m RoomSend) (Receipt
 	if _, _, err := s.asMember(ctx, c, m.Room); err != nil {
 		return Receipt{}, err
 	}
-	out, err := s.store.RecallRoom(ctx, s.newRoomMessage(c, m), strings.TrimSpace(m.Content), notBefore)
+	out, err := s.store.RecallRoom(ctx, c.by(), s.newRoomMessage(c, m), strings.TrimSpace(m.Content), notBefore)
 	return receipt(out), s.roomError(instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchMessage"))
 }
 
