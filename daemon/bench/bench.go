@@ -49,6 +49,7 @@ func figures() []figure {
 		{"request", requests},
 		{"idle", idleConnections},
 		{"broadcast", broadcast},
+		{"group", groupChat},
 		{"start/million", startFull},
 	}
 }
