@@ -1,0 +1,1 @@
+-- Groups. (A placeholder that keeps the numbers dense.)
