@@ -12,15 +12,16 @@ import (
 // Fields tagged reload:"yes" take effect on SIGHUP, the others at the next
 // start (see Changed).
 type Config struct {
-	Site    SiteConfig    `toml:"site"`
-	Listen  ListenConfig  `toml:"listen"`
-	TLS     TLSConfig     `toml:"tls"`
-	Limits  LimitsConfig  `toml:"limits"`
-	Gateway GatewayConfig `toml:"gateway"`
-	Account AccountConfig `toml:"account"`
-	Chat    ChatConfig    `toml:"chat"`
-	Log     LogConfig     `toml:"log"`
-	Daemon  DaemonConfig  `toml:"daemon"`
+	Site       SiteConfig       `toml:"site"`
+	Listen     ListenConfig     `toml:"listen"`
+	TLS        TLSConfig        `toml:"tls"`
+	Limits     LimitsConfig     `toml:"limits"`
+	Gateway    GatewayConfig    `toml:"gateway"`
+	Account    AccountConfig    `toml:"account"`
+	Chat       ChatConfig       `toml:"chat"`
+	Moderation ModerationConfig `toml:"moderation"`
+	Log        LogConfig        `toml:"log"`
+	Daemon     DaemonConfig     `toml:"daemon"`
 }
 
 // The values of site.registration.
@@ -80,6 +81,10 @@ type LimitsConfig struct {
 	SendsPerSecond int `toml:"sends_per_second" reload:"yes"`
 	// SendBurst is how many messages may come at once.
 	SendBurst int `toml:"send_burst" reload:"yes"`
+	// NewAccountMinutes is how long an account is new: until then it may send few
+	// friend requests, and neither make groups, nor join them by link, nor write in
+	// live rooms. 0 is off.
+	NewAccountMinutes int `toml:"new_account_minutes" reload:"yes"`
 	// MaxRequests is how many HTTP requests are worked on at a time.
 	MaxRequests int `toml:"max_requests"`
 }
@@ -122,6 +127,22 @@ type ChatConfig struct {
 	RecallWindow Duration `toml:"recall_window" reload:"yes"`
 	// ConversationCap is the most messages one conversation keeps; 0 is no cap.
 	ConversationCap int `toml:"conversation_cap" reload:"yes"`
+}
+
+// The values of moderation.action.
+const (
+	ActionRefuse = "refuse" // the text is not taken, and its writer is told
+	ActionMask   = "mask"   // the words become asterisks
+)
+
+// ModerationConfig is about what people may write.
+type ModerationConfig struct {
+	// Words must not be in texts, greetings and nicknames.
+	Words []string `toml:"words" reload:"yes"`
+	// WordsFile has more of them, one a line. It is read again when it changes.
+	WordsFile string `toml:"words_file" reload:"yes"`
+	// Action is one of the Action constants.
+	Action string `toml:"action" reload:"yes"`
 }
 
 // LogConfig is about the log on standard error.
@@ -174,7 +195,8 @@ func Default() Config {
 			RecallWindow:    Duration(3 * time.Minute),
 			ConversationCap: 100_000,
 		},
-		Log:    LogConfig{Level: "info", Format: "text"},
-		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},
+		Moderation: ModerationConfig{Words: []string{}, Action: ActionRefuse},
+		Log:        LogConfig{Level: "info", Format: "text"},
+		Daemon:     DaemonConfig{Grace: Duration(10 * time.Second)},
 	}
 }

@@ -69,6 +69,8 @@ func (s *Server) routes() []api.Route {
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
 		api.Handle(get, "/obstore/client_token", api.User, "Token for uploading files", s.handleClientToken, tag(tagApp), full(),
 			api.Fallback(s.fallbackClientToken)),
+		api.Handle(post, "/report", api.User, "Tell the moderators about something", s.handleReport, tag(tagApp), codes(unknown, often, bad, noRoom),
+			api.About("While a report of the same thing by the same user is open, another one changes nothing.")),
 		api.Handle(get, "/room/info", api.User, "A group", s.handleRoomInfo, tag(tagRoom)),
 		api.Handle(post, "/room/invite", api.User, "Make a group, or invite into one", s.handleInvite, tag(tagRoom), full(),
 			api.Fallback(fallbackInvite)),
