@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"gtiv/protocol"
@@ -23,8 +25,7 @@ type ReportListCmd struct {
 	Limit int   `default:"50" help:"Rows of a page, 1 to 200."`
 }
 
-// Run lists a page of open reports; with --all one of resolved reports comes
-// first.
+// Run lists a page of open reports, or of all.
 func (c *ReportListCmd) Run(ctx context.Context, streams *IO) error {
 	cl := c.client()
 	defer cl.Close()
@@ -42,6 +43,10 @@ func (c *ReportListCmd) Run(ctx context.Context, streams *IO) error {
 		if all.Next == 0 || reply.Next != 0 && reply.Next < all.Next {
 			all.Next = reply.Next
 		}
+	}
+	slices.SortFunc(all.List, func(a, b protocol.Report) int { return cmp.Compare(a.ID, b.ID) })
+	if all.Next != 0 { // the rest belongs to the next page, where the other state goes on, too
+		all.List = slices.DeleteFunc(all.List, func(p protocol.Report) bool { return p.ID > all.Next })
 	}
 	if c.JSON {
 		return writeJSON(streams.Out, all)
