@@ -17,12 +17,16 @@ import (
 
 // commands is every command of gtiv.
 type commands struct {
-	Serve   daemon.ServeCmd  `cmd:"" help:"Run the server."`
-	Status  cli.StatusCmd    `cmd:"" help:"Show how the running server does; exit code 1 if it is not well, 3 if it does not run."`
-	User    cli.UserCmd      `cmd:"" help:"Look after accounts."`
-	Invite  cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
-	Config  daemon.ConfigCmd `cmd:"" help:"Show and check the configuration."`
-	Version cli.VersionCmd   `cmd:"" help:"Show the version of this program."`
+	Serve    daemon.ServeCmd  `cmd:"" help:"Run the server."`
+	Status   cli.StatusCmd    `cmd:"" help:"Show how the running server does; exit code 1 if it is not well, 3 if it does not run."`
+	User     cli.UserCmd      `cmd:"" help:"Look after accounts."`
+	Invite   cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
+	Report   cli.ReportCmd    `cmd:"" help:"Look after what users reported."`
+	Ban      cli.BanCmd       `cmd:"" help:"Look after banned addresses."`
+	Announce cli.AnnounceCmd  `cmd:"" help:"Send a message to everybody, or show how far such messages are."`
+	Audit    cli.AuditCmd     `cmd:"" help:"Show what administrators and moderators changed."`
+	Config   daemon.ConfigCmd `cmd:"" help:"Show and check the configuration."`
+	Version  cli.VersionCmd   `cmd:"" help:"Show the version of this program."`
 }
 
 func main() { os.Exit(run()) }

@@ -43,7 +43,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			t.Errorf("gtiv %s has no --json", name)
 		}
 	}
-	if commands != 17 {
+	if commands != 24 {
 		t.Errorf("%d commands in the help:\n%s", commands, help)
 	}
 }

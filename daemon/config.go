@@ -12,15 +12,16 @@ import (
 // Fields tagged reload:"yes" take effect on SIGHUP, the others at the next
 // start (see Changed).
 type Config struct {
-	Site    SiteConfig    `toml:"site"`
-	Listen  ListenConfig  `toml:"listen"`
-	TLS     TLSConfig     `toml:"tls"`
-	Limits  LimitsConfig  `toml:"limits"`
-	Gateway GatewayConfig `toml:"gateway"`
-	Account AccountConfig `toml:"account"`
-	Chat    ChatConfig    `toml:"chat"`
-	Log     LogConfig     `toml:"log"`
-	Daemon  DaemonConfig  `toml:"daemon"`
+	Site       SiteConfig       `toml:"site"`
+	Listen     ListenConfig     `toml:"listen"`
+	TLS        TLSConfig        `toml:"tls"`
+	Limits     LimitsConfig     `toml:"limits"`
+	Gateway    GatewayConfig    `toml:"gateway"`
+	Account    AccountConfig    `toml:"account"`
+	Chat       ChatConfig       `toml:"chat"`
+	Moderation ModerationConfig `toml:"moderation"`
+	Log        LogConfig        `toml:"log"`
+	Daemon     DaemonConfig     `toml:"daemon"`
 }
 
 // The values of site.registration.
@@ -86,6 +87,10 @@ type LimitsConfig struct {
 	RoomMembers int `toml:"room_members" reload:"yes"`
 	// OwnedRooms is how many groups one account may own.
 	OwnedRooms int `toml:"owned_rooms" reload:"yes"`
+	// NewAccountMinutes is how long an account is new: until then it may send few
+	// friend requests, and neither make groups, nor join them by link, nor write in
+	// live rooms. 0 is off.
+	NewAccountMinutes int `toml:"new_account_minutes" reload:"yes"`
 	// MaxRequests is how many HTTP requests are worked on at a time.
 	MaxRequests int `toml:"max_requests"`
 }
@@ -132,6 +137,22 @@ type ChatConfig struct {
 	RoomName int `toml:"room_name" reload:"yes"`
 	// RoomNotice is the most characters of a group's notice.
 	RoomNotice int `toml:"room_notice" reload:"yes"`
+}
+
+// The values of moderation.action.
+const (
+	ActionRefuse = "refuse" // the text is not taken, and its writer is told
+	ActionMask   = "mask"   // the words become asterisks
+)
+
+// ModerationConfig is about what people may write.
+type ModerationConfig struct {
+	// Words must not be in texts, greetings and nicknames.
+	Words []string `toml:"words" reload:"yes"`
+	// WordsFile has more of them, one a line. It is read again when it changes.
+	WordsFile string `toml:"words_file" reload:"yes"`
+	// Action is one of the Action constants.
+	Action string `toml:"action" reload:"yes"`
 }
 
 // LogConfig is about the log on standard error.
@@ -189,7 +210,8 @@ func Default() Config {
 			RoomName:        20,
 			RoomNotice:      200,
 		},
-		Log:    LogConfig{Level: "info", Format: "text"},
-		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},
+		Moderation: ModerationConfig{Words: []string{}, Action: ActionRefuse},
+		Log:        LogConfig{Level: "info", Format: "text"},
+		Daemon:     DaemonConfig{Grace: Duration(10 * time.Second)},
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"gtiv/daemon/filter"
 )
 
 // maxPortOffset keeps the highest port, 20999 of the relay, below 65536.
@@ -40,6 +42,7 @@ func (c Config) problems() []Problem {
 	k.bad(c.Chat.Retention > 0 && c.Chat.Retention < Duration(time.Hour), "chat.retention", "less than 1h would lose messages before they are read")
 	k.between("chat.recall_window", int64(c.Chat.RecallWindow), 0, int64(100*year), "0 (any time) or up to 876000h")
 	k.bad(c.Chat.ConversationCap != 0 && c.Chat.ConversationCap < 100, "chat.conversation_cap", "must be 0 (no cap) or at least 100")
+	k.moderation(c.Moderation)
 	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", c.Log.Format, "text", "json")
 	k.between("daemon.grace", int64(c.Daemon.Grace), int64(100*time.Millisecond), int64(50*time.Second), "between 100ms and 50s")
@@ -78,6 +81,7 @@ func (k *checks) limits(c Config) {
 	k.between("limits.owned_rooms", int64(c.Limits.OwnedRooms), 1, many, "between 1 and 1000000")
 	k.between("chat.room_name", int64(c.Chat.RoomName), 1, 100, "between 1 and 100")
 	k.between("chat.room_notice", int64(c.Chat.RoomNotice), 1, 1000, "between 1 and 1000")
+	k.between("limits.new_account_minutes", int64(c.Limits.NewAccountMinutes), 0, 30*24*60, "between 0 (off) and 43200 (30 days)")
 	k.between("limits.max_requests", int64(c.Limits.MaxRequests), 16, many, "between 16 and 1000000")
 	k.between("gateway.sessions_per_user", int64(c.Gateway.SessionsPerUser), 1, 1000, "between 1 and 1000")
 	k.between("gateway.connections_per_address", int64(c.Gateway.ConnectionsPerAddress), 1, many, "between 1 and 1000000")
@@ -85,6 +89,16 @@ func (k *checks) limits(c Config) {
 	k.between("gateway.handshake", int64(c.Gateway.Handshake), int64(time.Second), int64(5*time.Minute), "between 1s and 5m")
 	// The app sends a heartbeat every 30 s and notices nothing below that.
 	k.between("gateway.idle", int64(c.Gateway.Idle), int64(45*time.Second), int64(time.Hour), "between 45s and 1h")
+}
+
+func (k *checks) moderation(m ModerationConfig) {
+	k.bad(len(m.Words) > filter.MaxWords, "moderation.words", "has more than "+strconv.Itoa(filter.MaxWords)+" words")
+	for _, w := range m.Words {
+		if err := filter.Check(w); err != nil {
+			k.bad(true, "moderation.words", strconv.Quote(shorten(w))+" "+err.Error())
+		}
+	}
+	k.oneOf("moderation.action", m.Action, ActionRefuse, ActionMask)
 }
 
 func (k *checks) bad(wrong bool, key, text string) {

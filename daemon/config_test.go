@@ -179,6 +179,9 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 		`password_min = 0`,             // 14
 		`[tls]`,                        // 15
 		`cert = "a.pem"`,               // 16
+		`[moderation]`,                 // 17
+		`words = ["fine", "!?"]`,       // 18
+		`action = "shout"`,             // 19
 	}, "\n"))
 	_, err := daemon.Load(file, "", []string{"GTIV_LOG_LEVEL=loud", "GTIV_LOG_COLOUR=red", "GTIV_SITE_APP_FORCE_UPGRADE=perhaps"})
 	ce, ok := errors.AsType[*daemon.ConfigError](err)
@@ -197,6 +200,8 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 		`gtiv.toml:13: account.argon_memory = "64MB": not a size`,
 		"gtiv.toml:14: account.password_min = 0: must be between 1 and 64",
 		`gtiv.toml:16: tls.cert = "a.pem": tls.cert and tls.key belong together`,
+		`gtiv.toml:18: moderation.words = [fine !?]: "!?" has neither letters nor digits`,
+		`gtiv.toml:19: moderation.action = "shout": must be "refuse" or "mask"`,
 		`GTIV_LOG_LEVEL: log.level = "loud": must be "debug"`,
 		"GTIV_LOG_COLOUR: log.colour: unknown key",
 		`GTIV_SITE_APP_FORCE_UPGRADE: site.app_force_upgrade = "perhaps": must be true or false`,
@@ -205,7 +210,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 			t.Errorf("missing %q in\n%s", want, text)
 		}
 	}
-	if len(ce.Problems) != 13 {
+	if len(ce.Problems) != 15 {
 		t.Errorf("%d problems:\n%s", len(ce.Problems), text)
 	}
 }

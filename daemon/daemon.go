@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -67,6 +68,7 @@ type Daemon struct {
 	sockets *sockets
 	control net.Listener
 
+	words   *wordList
 	account *account.Service
 	chat    *chat.Service
 	gateway *gateway.Gateway
@@ -135,7 +137,13 @@ func (d *Daemon) bindSockets(ctx context.Context) error {
 
 // makeFeatures builds the rules and ties them to each other: features do not
 // know the gateway nor one another.
-func (d *Daemon) makeFeatures(context.Context) error {
+func (d *Daemon) makeFeatures(ctx context.Context) error {
+	list, err := readWords(d.opt.Config.Moderation)
+	if err != nil {
+		return err
+	}
+	d.words = &wordList{log: d.log.With("component", "words")}
+	d.words.set(list)
 	key, err := secret(d.opt.Data, "seal.key", 32)
 	if err != nil {
 		return err
@@ -149,6 +157,10 @@ func (d *Daemon) makeFeatures(context.Context) error {
 		PushSession: func(session int64, p chat.Push) int { return d.gateway.PushSession(session, gatewayPush(p)) },
 		PushRoom:    func(room int64, p chat.RoomPush) { d.gateway.PushGroup(room, gatewayRoomPush(p)) },
 		Connected:   d.gateway.SessionOnline,
+		Censor:      d.words.censor,
+		TooNew:      func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
+
+		Announcements: d.queue.Topic("announce", queue.TopicOptions{MaxAttempts: announceAttempts}),
 	}); err != nil {
 		return err
 	}
@@ -159,9 +171,17 @@ func (d *Daemon) makeFeatures(context.Context) error {
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
+		Censor:     d.words.censor,
+		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return d.account.LoadAddressBans(ctx)
 }
+
+// announceAttempts is high: what an announcement waits for is room on the disk.
+const announceAttempts = 100
 
 // forget drops what the queues keep of a revoked session.
 func (d *Daemon) forget(session int64) {
@@ -188,6 +208,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	}
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
+		Bans: d.account, Reports: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})
@@ -206,7 +227,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInner()
 	back, inner := errgroup.WithContext(inner)
-	for name, run := range map[string]func(context.Context) error{"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run} {
+	for name, run := range map[string]func(context.Context) error{"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "words": d.words.watch} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}
 	front, outer := errgroup.WithContext(ctx)

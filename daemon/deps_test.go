@@ -66,9 +66,10 @@ var mayImport = map[string][]string{
 	"packaging":       {},
 
 	"daemon/limit":        {},
-	"daemon/account":      {"store", "store/", "protocol", "daemon/limit"},
-	"daemon/chat":         {"store", "store/", "protocol", "daemon/limit"},
-	"daemon/live":         {"store", "store/", "protocol", "daemon/limit", "daemon/video/sample", "media"},
+	"daemon/filter":       {},
+	"daemon/account":      {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
+	"daemon/chat":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
+	"daemon/live":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter", "daemon/video/sample", "media"},
 	"daemon/video":        {"store", "store/", "protocol", "daemon/limit", "daemon/video/sample", "media/clip"},
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},

@@ -24,7 +24,7 @@ func accountConfig(c Config) account.Config {
 		RegistrationsPerHour: c.Limits.RegistrationsPerHour, LoginFailures: c.Limits.LoginFailures,
 		SingleDevice: c.Account.SingleDevice, NameReserved: time.Duration(c.Account.NameReserved),
 		PasswordMin: c.Account.PasswordMin, MemoryKiB: uint32(min(c.Account.ArgonMemory>>10, 1<<30)), //nolint:gosec // bounded
-		Language: c.Site.Language, SiteName: c.Site.Name,
+		Language: c.Site.Language, SiteName: c.Site.Name, NewAccount: time.Duration(c.Limits.NewAccountMinutes) * time.Minute,
 	}
 }
 
@@ -112,6 +112,7 @@ func (d *Daemon) gatewayDeps() gateway.Deps {
 			}
 		},
 		ClientAddr:  func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
+		Banned:      func(a netip.Addr) bool { return d.account.AddressBanned(a) },
 		RevokedText: func(language string) string { return protocol.Text(language, "loggedOut") },
 		Logger:      d.log,
 	}
@@ -148,10 +149,15 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 	}
 	applied, needRestart = Changed(*d.cfg.Load(), fresh)
 	next := Reloaded(*d.cfg.Load(), fresh)
+	list, err := readWords(next.Moderation)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reload configuration: %w", err)
+	}
 	if err := errors.Join(d.account.SetConfig(accountConfig(next)), d.web.SetSite(siteConfig(next))); err != nil {
 		return nil, nil, fmt.Errorf("reload configuration: %w", err)
 	}
 	d.chat.SetConfig(chatConfig(next))
+	d.words.set(list)
 	if d.opt.Level != nil {
 		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
 			return nil, nil, err

@@ -80,6 +80,13 @@ func TooOften(after time.Duration) *Error {
 	return &Error{Code: CodeTooOften, Key: "tooOften", Args: []string{fmt.Sprint(int(after.Seconds()))}, RetryAfter: after}
 }
 
+// TooNew is the answer to an account that may not do this before it is older.
+func TooNew(after time.Duration) *Error {
+	after = max(after, time.Second).Round(time.Second)
+	minutes := int((after + time.Minute - 1) / time.Minute)
+	return &Error{Code: CodeTooOften, Key: "accountTooNew", Args: []string{fmt.Sprint(minutes)}, RetryAfter: after}
+}
+
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s (code %d)", Text(LanguageEnglish, e.Key, e.Args...), e.Code)
 	if e.Err != nil {

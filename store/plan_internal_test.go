@@ -18,7 +18,9 @@ var scansAllowed = []string{
 	`DELETE FROM login_session WHERE revoked_at`,               // ForgetRevoked
 	`DELETE FROM reserved_name`,                                // FreeNames
 	`SELECT id, conversation_id, seq, time FROM message ORDER`, // ExpireMessages: in order of id, with a limit
-	`SELECT time, actor`,                                       // AuditEntries: in order of id, with a limit
+	`SELECT prefix, reason`,                                    // AddressBans
+	`DELETE FROM address_ban WHERE expires_at`,                 // ForgetAddressBans
+	`SELECT ` + announcementColumns + ` FROM announcement`,     // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
 }
 
 // Every query that the store ran is asked for its plan; none may read a whole
@@ -51,7 +53,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|l|message|m|recovery_code|reserved_name|setting)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|l|message|m|recovery_code|report|reserved_name|setting)( |$)`)
 
 func checkPlan(t *testing.T, s *Store, query string) {
 	t.Helper()
@@ -156,8 +158,20 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.Setting(ctx, "x")
 	_ = s.SetSetting(ctx, "x", "y")
 	_ = s.Audit(ctx, AuditEntry{})
-	_, _ = s.AuditEntries(ctx, 10)
-	for _, err := range []error{err, err2, err3, s.Healthy(ctx)} {
+	_, _ = s.AuditEntries(ctx, AuditFilter{Limit: 10})
+	report, err4 := s.CreateReport(ctx, Report{Reporter: b, Kind: "user", Target: "1", Reason: "x"})
+	_, _ = s.Reports(ctx, true, 0, 10)
+	_, _ = s.ResolveReport(ctx, report.ID, "", "", "")
+	_, _ = s.Reports(ctx, false, 0, 10)
+	_, _ = s.SetAddressBan(ctx, AddressBan{Prefix: "192.0.2.1/32"})
+	_, _ = s.AddressBans(ctx)
+	_ = s.DeleteAddressBan(ctx, "192.0.2.1/32")
+	_ = s.ForgetAddressBans(ctx)
+	announcement, err5 := s.CreateAnnouncement(ctx, "x", "")
+	_, _ = s.UnfinishedAnnouncements(ctx)
+	_, err6 := s.Announce(ctx, announcement.ID, 0, 10, NewMessage{})
+	_, _ = s.Announcements(ctx, 10)
+	for _, err := range []error{err, err2, err3, err4, err5, err6, s.Healthy(ctx)} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,8 @@
 // tokens) is dropped before a change is answered. Failures that a person must
 // know are *protocol.Error; everything else is internal.
 //
-// Goroutines: those of Run. Locks: each type has its own, none are nested.
+// Goroutines: those of Run. Locks: each type has its own, none are nested;
+// addressMu is held while bans of addresses are written and read again.
 package account
 
 import (
@@ -16,11 +17,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"gtiv/daemon/filter"
 	"gtiv/daemon/limit"
 	"gtiv/protocol"
 	"gtiv/store"
@@ -45,10 +48,11 @@ type Config struct {
 	MemoryKiB            uint32        // of one password hash
 	Language             string        // of texts for people whose language is unknown
 	SiteName             string        // shown by authenticator apps
+	NewAccount           time.Duration // how long an account is new, see TooNew; 0 never
 }
 
-// Deps is what the service needs. All fields but Verifier, Logger and Now are
-// required.
+// Deps is what the service needs. All fields but Censor, Evict, Verifier, Logger
+// and Now are required.
 type Deps struct {
 	Store *store.Store
 	// SealKey seals second-factor secrets in the database; 32 bytes.
@@ -64,6 +68,10 @@ type Deps struct {
 	// Leaving takes a user out of what other features keep of them, before the
 	// account is deleted.
 	Leaving func(ctx context.Context, user int64) error
+	// Censor decides about names.
+	Censor filter.Censor
+	// Evict closes the connections of banned addresses.
+	Evict func(banned func(netip.Addr) bool)
 	// Verifier checks phone numbers; nil: codes are shown to administrators.
 	Verifier Verifier
 	Logger   *slog.Logger
@@ -114,6 +122,10 @@ type Service struct {
 	failures      *limit.Failures // per account and address
 	sprays        *limit.Window   // failures per address, whatever the account
 	codes         *limit.Window
+
+	ages      ages
+	addresses atomic.Pointer[addressSet]
+	addressMu sync.Mutex // one change of addresses at a time
 }
 
 // New checks what it is given and makes the service.
@@ -201,7 +213,8 @@ const (
 	revokedTokenAge = 30 * 24 * time.Hour
 )
 
-// keepHouse forgets old applications, revoked sessions and reserved names.
+// keepHouse forgets old applications, revoked sessions, reserved names and bans
+// of addresses.
 func (s *Service) keepHouse(ctx context.Context) error {
 	t := time.NewTicker(time.Hour)
 	defer t.Stop()
@@ -210,6 +223,7 @@ func (s *Service) keepHouse(ctx context.Context) error {
 			s.store.ExpireApplications(ctx, s.now().Add(-applicationAge).UnixMilli()),
 			s.store.ForgetRevoked(ctx, revokedTokenAge),
 			s.store.FreeNames(ctx),
+			s.store.ForgetAddressBans(ctx),
 		)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("expired accounts data not removed", "err", err)

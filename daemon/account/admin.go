@@ -55,7 +55,7 @@ func (s *Service) Add(ctx context.Context, username, password, nickname string, 
 	if nickname == "" {
 		nickname = name
 	}
-	if nickname, err = checkNickname(nickname); err != nil {
+	if nickname, err = s.checkNickname(nickname); err != nil {
 		return store.Account{}, err
 	}
 	if err := s.checkPassword(password); err != nil {

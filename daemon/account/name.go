@@ -24,9 +24,27 @@ func checkUsername(name string) (string, error) {
 	return name, nil
 }
 
-// checkNickname cleans a nickname. An apostrophe is replaced by the typographic
+// refusedName is err, or the answer to a user name that the censor would mask:
+// it cannot be taken in part.
+func refusedName(masked string, err error) error {
+	if err == nil {
+		err = protocol.Errorf(protocol.CodeBadValue, "wordRefused", masked)
+	}
+	return err
+}
+
+// checkNickname cleans a nickname and has the site's censor look at it.
+func (s *Service) checkNickname(name string) (string, error) {
+	name, err := cleanNickname(name)
+	if err != nil {
+		return "", err
+	}
+	return s.deps.Censor.Apply(name)
+}
+
+// cleanNickname cleans a nickname. An apostrophe is replaced by the typographic
 // one, which looks the same to people and is harmless to the app (wire.md K2).
-func checkNickname(name string) (string, error) {
+func cleanNickname(name string) (string, error) {
 	name = strings.ReplaceAll(strings.TrimSpace(name), "'", "\u2019")
 	if err := checkName("Nickname", name, true); err != nil {
 		return "", err

@@ -27,7 +27,7 @@ func (s *Service) SetField(ctx context.Context, p Principal, field, value string
 	var err error
 	switch field {
 	case "nickname":
-		value, err = checkNickname(value)
+		value, err = s.checkNickname(value)
 	case "avatar":
 		err = checkAvatar(value)
 	default:

@@ -18,6 +18,9 @@ func (s *Service) RegisterByUsername(ctx context.Context, o Origin, username, pa
 	if err != nil {
 		return nil, err
 	}
+	if allowed, err := s.deps.Censor.Apply(name); err != nil || allowed != name {
+		return nil, refusedName(allowed, err)
+	}
 	return s.register(ctx, o, password, invite, store.NewAccount{Username: name, Nickname: defaultNickname()})
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gtiv/daemon/filter"
 	"gtiv/daemon/limit"
 	"gtiv/protocol"
 	"gtiv/store"
@@ -69,7 +70,7 @@ type RoomPush struct {
 	Conversation int64
 }
 
-// Deps is what the service needs. All fields but Logger and Now are required.
+// Deps is what the service needs. The fields behind Connected may be missing.
 type Deps struct {
 	Store   *store.Store
 	Cursors *queue.Cursors
@@ -81,8 +82,15 @@ type Deps struct {
 	PushRoom func(room int64, p RoomPush)
 	// Connected says whether a login session has a connection.
 	Connected func(session int64) bool
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Censor decides about texts and friend requests.
+	Censor filter.Censor
+	// TooNew says how long a user is still new (account.Service.TooNew).
+	TooNew func(ctx context.Context, user int64) (time.Duration, error)
+	// Announcements is the topic that announcements to all go through; without it
+	// there are none.
+	Announcements *queue.Topic
+	Logger        *slog.Logger
+	Now           func() time.Time
 }
 
 // Caller is who sends or asks.
@@ -105,6 +113,8 @@ type Service struct {
 	quits   quits
 	applies *limit.Window
 	joins   *limit.Window // by links
+	firsts  *limit.Window // applications of new accounts
+	reports *limit.Window
 	line    chan committed
 	stopped chan struct{} // closed when nobody reads line any more
 	catch   catchLine     // who just connected
@@ -131,7 +141,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
-		sends: limit.NewBucket(deps.Now), rooms: limit.NewBucket(deps.Now), applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now),
+		sends: limit.NewBucket(deps.Now), rooms: limit.NewBucket(deps.Now),
+		applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now),
+		firsts: limit.NewWindow(longestNew, deps.Now), reports: limit.NewWindow(time.Hour, deps.Now),
 		line: make(chan committed, lineLength), stopped: make(chan struct{}),
 	}
 	s.catch.init(catchUpAfter)
@@ -143,8 +155,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // SetConfig replaces the configuration, for a reload.
 func (s *Service) SetConfig(cfg Config) { s.cfg.Store(&cfg) }
 
-// Run publishes committed messages, catches up sessions that came back, and
-// deletes what is too old. It returns when ctx ends; what is committed after
+// Run publishes committed messages, catches up sessions that came back, sends
+// announcements, and deletes what is too old. It returns when ctx ends; what is committed after
 // that waits for the clients' next sync.
 func (s *Service) Run(ctx context.Context) error {
 	defer close(s.stopped)
@@ -154,6 +166,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.catchUpAll(ctx, &s.again); return nil })
 	g.Go(func() error { s.writeFloors(ctx); return nil })
 	g.Go(func() error { s.expireAll(ctx); return nil })
+	g.Go(func() error { s.announceAll(ctx); return nil })
+	g.Go(func() error { s.resumeAll(ctx); return nil })
 	return g.Wait()
 }
 

@@ -27,6 +27,7 @@ type world struct {
 	store *store.Store
 	queue *queue.Store
 	gw    *fakeGateway
+	end   func() // stops and closes everything
 }
 
 // fakeGateway keeps what is pushed to users, and hands it over at once while a
@@ -128,7 +129,12 @@ func newWorld(t testing.TB, cfg chat.Config) *world {
 
 func newWorldAt(t testing.TB, cfg chat.Config, now func() time.Time) *world {
 	t.Helper()
-	dir := t.TempDir()
+	return newWorldWith(t, cfg, now, t.TempDir(), func(*chat.Deps, *queue.Store) {})
+}
+
+// newWorldWith is a world in a folder, whose dependencies change may complete.
+func newWorldWith(t testing.TB, cfg chat.Config, now func() time.Time, dir string, change func(*chat.Deps, *queue.Store)) *world {
+	t.Helper()
 	st, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "gtiv.db")})
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +144,11 @@ func newWorldAt(t testing.TB, cfg chat.Config, now func() time.Time) *world {
 		t.Fatal(err)
 	}
 	gw := &fakeGateway{pushed: map[int64][]chat.Push{}, online: map[int64]int64{}, arrivals: make(chan chat.Push, 1000)}
-	s, err := chat.New(cfg, chat.Deps{Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, PushRoom: gw.pushRoom, Connected: gw.connected, Now: now})
+	deps := chat.Deps{
+		Store: st, Cursors: q.Cursors(), Push: gw.push, PushSession: gw.pushSession, PushRoom: gw.pushRoom, Connected: gw.connected, Now: now,
+	}
+	change(&deps, q)
+	s, err := chat.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,14 +157,15 @@ func newWorldAt(t testing.TB, cfg chat.Config, now func() time.Time) *world {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = q.Run(ctx) })
 	wg.Go(func() { _ = s.Run(ctx) })
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		stop()
 		wg.Wait()
 		if err := errors.Join(q.Close(), st.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return &world{t: t, chat: s, store: st, queue: q, gw: gw}
+	t.Cleanup(end)
+	return &world{t: t, chat: s, store: st, queue: q, gw: gw, end: end}
 }
 
 func (w *world) account(name string) int64 {

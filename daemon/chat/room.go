@@ -105,6 +105,10 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 		if err := checkText("Message", text, 0, maxInviteText); err != nil {
 			return Invited{}, err
 		}
+		var err error
+		if text, err = s.deps.Censor.Apply(text); err != nil {
+			return Invited{}, err
+		}
 	}
 	m, err := s.store.Invite(ctx, c.by(), room, invitees, func(inviter string, nicknames []string) store.NewRoomMessage {
 		n := s.note(protocol.TypeInvited, "membersInvited", inviter, joinNames(nicknames))
@@ -143,6 +147,9 @@ func joinNames(names []string) string {
 }
 
 func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (Invited, error) {
+	if err := s.oldEnough(ctx, c); err != nil {
+		return Invited{}, err
+	}
 	cfg := s.cfg.Load()
 	first := s.note(protocol.TypeText, "createNewRoom")
 	first.From = c.User
@@ -286,6 +293,10 @@ func (s *Service) RenameRoom(ctx context.Context, c Caller, room int64, name str
 	if strings.Contains(name, "\n") {
 		return badValue("Name", "badText")
 	}
+	name, err := s.deps.Censor.Apply(name)
+	if err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Name: &name}, func(operator string) store.NewRoomMessage {
 		return s.note(protocol.TypeRoomName, "roomRenamed", operator, name)
 	}))
@@ -316,6 +327,10 @@ func isWebURL(s string) bool {
 func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notice string) error {
 	notice = strings.TrimSpace(notice)
 	if err := checkText("Content", notice, 0, s.cfg.Load().RoomNotice); err != nil {
+		return err
+	}
+	notice, err := s.deps.Censor.Apply(notice)
+	if err != nil {
 		return err
 	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Notice: &notice}, func(string) store.NewRoomMessage {

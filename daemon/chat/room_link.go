@@ -68,7 +68,13 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 	if wait := s.joins.Take(strconv.FormatInt(c.User, 10), joinsPerHour); wait > 0 {
 		return room, false, protocol.TooOften(wait)
 	}
+	if err := s.oldEnough(ctx, c); err != nil {
+		return room, false, err
+	}
 	if err := checkText("Message", message, 0, maxLinkText); err != nil {
+		return room, false, err
+	}
+	if message, err = s.deps.Censor.Apply(message); err != nil {
 		return room, false, err
 	}
 	if code == "" || len(code) > maxLinkLength {

@@ -40,6 +40,13 @@ func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, 
 		if err := checkContent(m.Type, m.Content); err != nil {
 			return Receipt{}, err
 		}
+		if m.Type == protocol.TypeText {
+			text, err := s.deps.Censor.Apply(m.Content)
+			if err != nil {
+				return Receipt{}, err
+			}
+			m.Content = text
+		}
 		// Last, so that what is refused takes nothing from the others of the room.
 		if err := s.roomRate(ctx, c, m.Room); err != nil {
 			return Receipt{}, err

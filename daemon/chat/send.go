@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -34,6 +35,8 @@ const (
 	maxClientMsgID  = 64
 	maxApplyRunes   = 200
 	appliesPerHour  = 60
+	appliesOfNew    = 5                   // that a new account may make in all
+	longestNew      = 30 * 24 * time.Hour // that an account may be new, see limits.new_account_minutes
 	maxReplyToBytes = 36
 )
 
@@ -118,6 +121,12 @@ func (s *Service) sendStored(ctx context.Context, c Caller, m Send) (Receipt, er
 	if err := checkContent(m.Type, m.Content); err != nil {
 		return Receipt{}, err
 	}
+	if m.Type == protocol.TypeText {
+		var err error
+		if m.Content, err = s.deps.Censor.Apply(m.Content); err != nil {
+			return Receipt{}, err
+		}
+	}
 	out, err := s.store.SendPrivate(ctx, s.newMessage(c, m))
 	return receipt(out), sendError(err)
 }
@@ -168,6 +177,14 @@ func (s *Service) apply(ctx context.Context, c Caller, m Send) (Receipt, error) 
 	if utf8.RuneCountInString(m.Content) > maxApplyRunes {
 		return Receipt{}, protocol.Errorf(protocol.CodeBadValue, "messageTooLong")
 	}
+	content, err := s.deps.Censor.Apply(m.Content)
+	if err != nil {
+		return Receipt{}, err
+	}
+	m.Content = content
+	if err := s.checkNew(ctx, c.User); err != nil {
+		return Receipt{}, err
+	}
 	if wait := s.applies.Take(strconv.FormatInt(c.User, 10), appliesPerHour); wait > 0 {
 		return Receipt{}, protocol.TooOften(wait)
 	}
@@ -190,6 +207,33 @@ func (s *Service) apply(ctx context.Context, c Caller, m Send) (Receipt, error) 
 		s.pushEphemeral(c.User, m.To, m.Type, m.Content, r)
 	}
 	return r, nil
+}
+
+// oldEnough refuses an account that is new (limits.new_account_minutes).
+func (s *Service) oldEnough(ctx context.Context, c Caller) error {
+	if s.deps.TooNew == nil || c.Admin {
+		return nil
+	}
+	wait, err := s.deps.TooNew(ctx, c.User)
+	if err != nil || wait == 0 {
+		return err
+	}
+	return protocol.TooNew(wait)
+}
+
+// checkNew counts an application of a new account, and refuses the sixth.
+func (s *Service) checkNew(ctx context.Context, user int64) error {
+	if s.deps.TooNew == nil {
+		return nil
+	}
+	wait, err := s.deps.TooNew(ctx, user)
+	if err != nil || wait == 0 {
+		return err
+	}
+	if s.firsts.Take(strconv.FormatInt(user, 10), appliesOfNew) > 0 {
+		return protocol.TooNew(wait)
+	}
+	return nil
 }
 
 // signal passes on what is about a call and is not kept. Only contacts may ring,

@@ -44,6 +44,12 @@ type accounts interface {
 // Deps is what the server works with. All fields are required.
 type Deps struct {
 	Accounts accounts
+	Bans     bans
+	Reports  reports
+	// Announcements go to all accounts.
+	Announcements announcements
+	// AuditLog reads what Audit kept.
+	AuditLog func(ctx context.Context, f store.AuditFilter) ([]store.AuditEntry, error)
 	// Online is whether the user has a chat connection now.
 	Online func(user int64) bool
 	// Status is the answer of GET /v1/status; it must be quick.
@@ -64,7 +70,8 @@ type Deps struct {
 func (d Deps) check() error {
 	for name, missing := range map[string]bool{
 		"Accounts": d.Accounts == nil, "Online": d.Online == nil, "Status": d.Status == nil, "Config": d.Config == nil,
-		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Grace": d.Grace <= 0,
+		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil,
+		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Grace": d.Grace <= 0,
 	} {
 		if missing {
 			return fmt.Errorf("control: %s is not set", name)

@@ -42,6 +42,22 @@ func TestKeepRoutesSorted(t *testing.T) {
 	}
 }
 
+func TestWhoModerates(t *testing.T) {
+	for _, r := range routes {
+		want := protocol.RoleModerator
+		switch noun := strings.Split(r.path, "/")[2]; noun {
+		case "announcements":
+			want = protocol.RoleAdmin
+		case "reports", "bans", "audit":
+		default:
+			continue
+		}
+		if r.role != want {
+			t.Errorf("%s %s needs %s, want %s", r.method, r.path, r.role, want)
+		}
+	}
+}
+
 // fakeDirectory is a host with the groups 801 gtiv-admin, 802 gtiv-moderator
 // and 803 gtiv-viewer.
 type fakeDirectory struct {
@@ -221,7 +237,9 @@ func copyOfTestBinary(t *testing.T, dir string) string {
 func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
-		Accounts: struct{ accounts }{}, // never asked
+		Accounts: struct{ accounts }{}, // never asked, nor are the next four
+		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Announcements: struct{ announcements }{},
+		AuditLog: func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },
 		Online:   func(int64) bool { return false },
 		Status:   func(context.Context) protocol.Status { return protocol.Status{State: protocol.StateReady} },
 		Config:   func() string { return "" },

@@ -22,12 +22,20 @@ type handler func(s *Server, ctx context.Context, c *call) (any, error)
 // Moderators deal with people, but not with administrators (see target), and
 // not with what would let them in as somebody else: passwords and codes.
 var routes = []route{
+	{"GET", "/v1/announcements", protocol.RoleAdmin, "", (*Server).listAnnouncements},
+	{"POST", "/v1/announcements", protocol.RoleAdmin, "announcement.create", (*Server).announce},
+	{"GET", "/v1/audit", protocol.RoleModerator, "", (*Server).listAudit},
+	{"GET", "/v1/bans", protocol.RoleModerator, "", (*Server).listBans},
+	{"POST", "/v1/bans", protocol.RoleModerator, "ban.add", (*Server).banAddress},
+	{"POST", "/v1/bans/remove", protocol.RoleModerator, "ban.remove", (*Server).unbanAddress},
 	{"GET", "/v1/codes", protocol.RoleAdmin, "", (*Server).listCodes},
 	{"GET", "/v1/config", protocol.RoleViewer, "", (*Server).showConfig},
 	{"GET", "/v1/invites", protocol.RoleModerator, "", (*Server).listInvites},
 	{"POST", "/v1/invites", protocol.RoleModerator, "invite.create", (*Server).createInvite},
 	{"POST", "/v1/invites/revoke", protocol.RoleModerator, "invite.revoke", (*Server).revokeInvite},
 	{"POST", "/v1/reload", protocol.RoleAdmin, "config.reload", (*Server).reload},
+	{"GET", "/v1/reports", protocol.RoleModerator, "", (*Server).listReports},
+	{"POST", "/v1/reports/resolve", protocol.RoleModerator, "report.resolve", (*Server).resolveReport},
 	{"GET", "/v1/status", protocol.RoleViewer, "", (*Server).status},
 	{"GET", "/v1/users", protocol.RoleModerator, "", (*Server).listUsers},
 	{"POST", "/v1/users", protocol.RoleAdmin, "user.add", (*Server).addUser},

@@ -18,6 +18,7 @@ var (
 	errClosing     = errors.New("the server is closing")
 	errFull        = errors.New("too many connections")
 	errAddressFull = errors.New("too many connections from this address")
+	errBanned      = errors.New("this address is banned")
 )
 
 // addressUse is what one client address holds.
@@ -107,11 +108,14 @@ func (as *addresses) heldNow() int {
 // admit takes a place for a connection from a; leavePlace or forget gives it
 // back.
 func (g *Gateway) admit(a netip.Addr) error {
-	if err := g.addrs.take(a, &g.cfg); err != nil {
-		g.stats.refused.Add(1)
-		return err
+	err := errBanned
+	if !g.deps.Banned(a) {
+		err = g.addrs.take(a, &g.cfg)
 	}
-	return nil
+	if err != nil {
+		g.stats.refused.Add(1)
+	}
+	return err
 }
 
 func (g *Gateway) leavePlace(a netip.Addr, held bool) { g.addrs.give(a, held) }

@@ -89,6 +89,8 @@ type Deps struct {
 	// connection. An op of 0 means no answer. The body is only valid during the
 	// call.
 	Request func(ctx context.Context, c ConnInfo, h protocol.Header, body []byte) (op protocol.Op, reply []byte)
+	// Banned says whether nobody may connect from an address. It must be quick.
+	Banned func(a netip.Addr) bool
 	// RevokedText is what a client whose login session was ended is told. Nil: an
 	// English sentence.
 	RevokedText func(language string) string
@@ -159,6 +161,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Closed == nil {
 		d.Closed = func(ConnInfo) {}
+	}
+	if d.Banned == nil {
+		d.Banned = func(netip.Addr) bool { return false }
 	}
 	if d.RevokedText == nil {
 		d.RevokedText = func(string) string { return "You have been logged out." }
@@ -272,6 +277,26 @@ func (g *Gateway) CloseSession(session int64) {
 	for _, s := range g.sessions.get(session) {
 		s.part(endClosed)
 	}
+}
+
+// CloseBanned closes the connections whose address is banned, logged in or not,
+// without a word, and reports how many there were. It comes after Deps.Banned
+// has learnt of the ban.
+func (g *Gateway) CloseBanned(banned func(a netip.Addr) bool) int {
+	g.mu.Lock()
+	all := make([]*session, 0, len(g.conns))
+	for s := range g.conns {
+		all = append(all, s)
+	}
+	g.mu.Unlock()
+	n := 0
+	for _, s := range all {
+		if banned(s.info.Address) {
+			s.part(endBanned)
+			n++
+		}
+	}
+	return n
 }
 
 // Online reports whether the user has a connection.

@@ -97,6 +97,7 @@ var (
 	endText      = ending{"binary messages only", websocket.StatusUnsupportedData}
 	endFlood     = ending{"too many frames", websocket.StatusPolicyViolation}
 	endBehind    = ending{"reads too slowly", websocket.StatusTryAgainLater}
+	endBanned    = ending{"address banned", websocket.StatusPolicyViolation}
 	endReplaced  = ending{"too many connections", websocket.StatusPolicyViolation}
 	endClosed    = ending{"session closed", websocket.StatusPolicyViolation}
 	endFarewell  = ending{"session ended", websocket.StatusPolicyViolation}
@@ -132,6 +133,10 @@ func (s *session) serve(ctx context.Context, in frameSource) {
 	s.mu.Lock()
 	s.rescheduleLocked()
 	s.mu.Unlock()
+	if s.g.deps.Banned(s.info.Address) { // since it was admitted, and before CloseBanned could find it
+		s.shut(endBanned)
+		return
+	}
 	if !s.handshake(ctx, in) {
 		return
 	}

@@ -81,8 +81,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	addr := g.clientAddr(r)
 	if err := g.admit(addr); err != nil {
 		status := http.StatusServiceUnavailable
-		if errors.Is(err, errAddressFull) {
+		switch {
+		case errors.Is(err, errAddressFull):
 			status = http.StatusTooManyRequests
+		case errors.Is(err, errBanned):
+			status = http.StatusForbidden
 		}
 		http.Error(w, err.Error(), status)
 		return

@@ -25,7 +25,8 @@ var (
 )
 
 // ServeHTTP is the order in which every request is treated: request id and
-// common headers, recovery, preflight, calls, everything else, log. Limits of
+// common headers, recovery, preflight, calls, everything else (files, pages,
+// streams) but for banned addresses, log. Limits of
 // bodies, time and number are those of the calls (api.Table).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
@@ -41,6 +42,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodOptions:
 		preflight(rec, r)
 	case s.table.Serve(rec, r):
+	case s.deps.Account.AddressBanned(s.address(r)):
+		api.WriteError(rec, http.StatusForbidden, forbidden, protocol.Text(s.table.Language(r), "addressBanned"))
 	default:
 		// A call before this on the same connection may have left its deadline.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})

@@ -71,6 +71,8 @@ func (s *Server) routes() []api.Route {
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
 		api.Handle(get, "/obstore/client_token", api.User, "Token for uploading files", s.handleClientToken, tag(tagApp), full(),
 			api.Fallback(s.fallbackClientToken)),
+		api.Handle(post, "/report", api.User, "Tell the moderators about something", s.handleReport, tag(tagApp), codes(unknown, often, bad, noRoom),
+			api.About("While a report of the same thing by the same user is open, another one changes nothing.")),
 		api.Handle(post, "/room/admin_list", api.User, "Owner and administrators of a group", s.handleRoomAdmins, tag(tagRoom), codes(forbidden, unknown)),
 		api.Handle(post, "/room/answer", api.User, "Let somebody in who waits, or turn them away", s.handleRoomAnswer, tag(tagRoom),
 			codes(forbidden, unknown, noRoom)),

@@ -42,6 +42,7 @@ type (
 		RequestPhoneCode(ctx context.Context, o account.Origin, telCode, tel string) error
 		Login(ctx context.Context, o account.Origin, username, password string) (*account.Login, error)
 		Authenticate(ctx context.Context, token string) (account.Principal, error)
+		AddressBanned(a netip.Addr) bool
 		NoteLanguage(ctx context.Context, p account.Principal, sent string)
 		Info(ctx context.Context, id int64) (store.Account, error)
 		SetField(ctx context.Context, p account.Principal, field, value string) error
@@ -74,6 +75,7 @@ type (
 	chats interface {
 		SendPrivate(ctx context.Context, c chat.Caller, m chat.Send) (chat.Receipt, error)
 		SyncPrivate(ctx context.Context, c chat.Caller, lastMessageTime int64) (chat.Batch, error)
+		Report(ctx context.Context, c chat.Caller, r chat.Report) error
 		groups
 	}
 	groups interface {
@@ -210,7 +212,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	var err error
 	s.table, err = api.NewTable(api.Config{
 		Language: func() string { return s.site.Load().Language }, MaxRequests: cfg.MaxRequests,
-		Authenticate: s.authenticate, Address: s.address, Log: s.log,
+		Authenticate: s.authenticate, Address: s.address, Admit: s.admit, Log: s.log,
 	}, s.routes())
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -252,6 +254,14 @@ func (s *Server) authenticate(ctx context.Context, token, language string) (api.
 		s.deps.Account.NoteLanguage(ctx, p, language)
 	}
 	return api.Principal(p), nil
+}
+
+// admit refuses calls from banned addresses.
+func (s *Server) admit(c *api.Call) error {
+	if s.deps.Account.AddressBanned(c.Origin.Address) {
+		return protocol.Errorf(protocol.CodeForbidden, "addressBanned")
+	}
+	return nil
 }
 
 func principal(c *api.Call) account.Principal { return account.Principal(c.Principal) }

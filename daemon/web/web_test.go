@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ type fakes struct {
 
 	roomSent chat.RoomSend
 	invited  []int64
+	banned   netip.Addr
+	report   chat.Report
 }
 
 func (f *fakes) call(name string) error {
@@ -97,6 +100,13 @@ func (f *fakes) Authenticate(_ context.Context, token string) (account.Principal
 		return account.Principal{User: self, Session: 6}, account.ErrRevoked
 	}
 	return account.Principal{}, account.ErrUnknownToken
+}
+
+func (f *fakes) AddressBanned(a netip.Addr) bool { return a == f.banned }
+
+func (f *fakes) Report(_ context.Context, c chat.Caller, r chat.Report) error {
+	f.caller, f.report = c, r
+	return f.call("Report")
 }
 
 func (f *fakes) NoteLanguage(_ context.Context, _ account.Principal, sent string) { f.lang = sent }

@@ -21,10 +21,14 @@ import (
 
 // commands is the command table of main, less the daemon's own.
 type commands struct {
-	Status  cli.StatusCmd  `cmd:""`
-	User    cli.UserCmd    `cmd:""`
-	Invite  cli.InviteCmd  `cmd:""`
-	Version cli.VersionCmd `cmd:""`
+	Status   cli.StatusCmd   `cmd:""`
+	User     cli.UserCmd     `cmd:""`
+	Invite   cli.InviteCmd   `cmd:""`
+	Report   cli.ReportCmd   `cmd:""`
+	Ban      cli.BanCmd      `cmd:""`
+	Announce cli.AnnounceCmd `cmd:""`
+	Audit    cli.AuditCmd    `cmd:""`
+	Version  cli.VersionCmd  `cmd:""`
 }
 
 // daemon answers on a control socket with canned replies and remembers what it

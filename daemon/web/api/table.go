@@ -15,7 +15,7 @@ import (
 	"gtiv/protocol"
 )
 
-// Config of a Table. All fields are required.
+// Config of a Table. All fields but Admit are required.
 type Config struct {
 	Language    func() string // of callers that do not name one
 	MaxRequests int           // calls served at the same time
@@ -25,7 +25,9 @@ type Config struct {
 	Authenticate func(ctx context.Context, token, language string) (Principal, error)
 	// Address is where a request comes from.
 	Address func(r *http.Request) netip.Addr
-	Log     *slog.Logger
+	// Admit refuses calls, whoever makes them, before anything else is looked at.
+	Admit func(c *Call) error
+	Log   *slog.Logger
 }
 
 // Table serves declared calls, found by their lower-cased path.
@@ -171,7 +173,7 @@ func setDeadlines(w http.ResponseWriter, route *Route) {
 	_ = rc.SetWriteDeadline(end.Add(5 * time.Second))
 }
 
-// run authenticates, reads the parameters and calls the handler. A panic of the
+// run admits, authenticates, reads the parameters and calls the handler. A panic of the
 // handler ends here.
 func (t *Table) run(w http.ResponseWriter, c *Call, route *Route) (rep any, err error) {
 	defer func() {
@@ -182,6 +184,11 @@ func (t *Table) run(w http.ResponseWriter, c *Call, route *Route) (rep any, err 
 			rep, err = nil, &panicError{p, debug.Stack()}
 		}
 	}()
+	if t.cfg.Admit != nil {
+		if err := t.cfg.Admit(c); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.authenticate(c, route.Who); err != nil {
 		return nil, err
 	}

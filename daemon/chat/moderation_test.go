@@ -1,0 +1,307 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"gtiv/daemon/chat"
+	"gtiv/daemon/filter"
+	"gtiv/protocol"
+	"gtiv/store"
+	"gtiv/store/queue"
+)
+
+func wantCode(t *testing.T, what string, err error, want protocol.Code) {
+	t.Helper()
+	if protocol.CodeOf(err) != want {
+		t.Errorf("%s: %v, want code %d", what, err, want)
+	}
+}
+
+// censored is a world whose censor is this.
+func censored(t *testing.T, c filter.Censor) *world {
+	t.Helper()
+	return newWorldWith(t, chat.Config{}, time.Now, t.TempDir(), func(d *chat.Deps, _ *queue.Store) { d.Censor = c })
+}
+
+func TestRefusedTextsAreNotStored(t *testing.T) {
+	w := censored(t, func(text string) (string, error) {
+		if strings.Contains(text, "bad") {
+			return "", protocol.Errorf(protocol.CodeBadValue, "wordRefused", "bad")
+		}
+		return text, nil
+	})
+	a, b := w.friends()
+	c := w.account("carl")
+	caller := chat.Caller{User: a, Session: a}
+	_, err := w.chat.SendPrivate(t.Context(), caller, chat.Send{To: b, Content: "a bad thing"})
+	wantCode(t, "text", err, protocol.CodeBadValue)
+	_, err = w.chat.SendPrivate(t.Context(), caller, chat.Send{To: c, Type: protocol.TypeApply, Content: "bad me"})
+	wantCode(t, "application", err, protocol.CodeBadValue)
+	if list, err := w.store.Applications(t.Context(), c, 0, 10); err != nil || len(list) != 0 {
+		t.Errorf("applications %+v, %v", list, err)
+	}
+	photo := `{"uri":"http://h/bad.jpg","w":1,"h":1}`
+	if _, err := w.chat.SendPrivate(t.Context(), caller, chat.Send{To: b, Type: protocol.TypePhoto, Content: photo}); err != nil {
+		t.Errorf("photo: %v", err)
+	}
+	if got := contents(w.sync(b, 0)); got != photo {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestMaskedTextsAreStoredMasked(t *testing.T) {
+	f := filter.New([]string{"bad"})
+	w := censored(t, func(text string) (string, error) { return f.Mask(text), nil })
+	a, b := w.friends()
+	w.gw.connect(b, b)
+	w.send(a, b, "a bad thing")
+	if p := w.waitPush("a *** thing"); !strings.Contains(string(p.FeatureBody), "a *** thing") {
+		t.Errorf("push to feature clients: %s", p.FeatureBody)
+	}
+	c := w.account("carl")
+	if _, err := w.chat.SendPrivate(t.Context(), chat.Caller{User: a}, chat.Send{To: c, Type: protocol.TypeApply, Content: "bad me"}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := w.store.Applications(t.Context(), c, 0, 10); err != nil || len(list) != 1 || list[0].Message != "*** me" {
+		t.Errorf("applications %+v, %v", list, err)
+	}
+}
+
+func TestNewAccountsApplyFiveTimes(t *testing.T) {
+	wait := 90 * time.Second
+	w := newWorldWith(t, chat.Config{}, time.Now, t.TempDir(), func(d *chat.Deps, _ *queue.Store) {
+		d.TooNew = func(context.Context, int64) (time.Duration, error) { return wait, nil }
+	})
+	a := w.account("anna")
+	apply := func(i int) error {
+		_, err := w.chat.SendPrivate(t.Context(), chat.Caller{User: a}, chat.Send{To: w.account(fmt.Sprint("user", i)), Type: protocol.TypeApply, Content: "hi"})
+		return err
+	}
+	for i := range 5 {
+		if err := apply(i); err != nil {
+			t.Fatalf("application %d: %v", i, err)
+		}
+	}
+	err := apply(5)
+	e, ok := errors.AsType[*protocol.Error](err)
+	if !ok || e.Code != protocol.CodeTooOften || e.RetryAfter != wait || !strings.Contains(e.Text("en"), "2 minutes") {
+		t.Errorf("the sixth: %v", err)
+	}
+	wait = 0
+	if err := apply(6); err != nil {
+		t.Errorf("when it is not new any more: %v", err)
+	}
+}
+
+func TestReportsCopyWhatTheReporterSaw(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.friends()
+	c := w.account("carl")
+	sent := w.send(a, b, "insult")
+	report := func(user int64, kind, target, reason string) error {
+		return w.chat.Report(t.Context(), chat.Caller{User: user}, chat.Report{Kind: kind, Target: target, Reason: reason})
+	}
+	for range 2 { // the second one changes nothing
+		if err := report(b, "message", strings.ToUpper(sent.ServerMsgID), "  rude "); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.store.CreateRoom(t.Context(), store.NewRoom{
+		Owner: a, MemberLimit: 2, Name: func(string) string { return "n" }, First: store.NewRoomMessage{From: a},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"1000000001", "+1000000001"} {
+		if err := report(b, "room", target, "spam"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := report(b, "user", strconv.FormatInt(a, 10), strings.Repeat("长", 500)); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.chat.Reports(t.Context(), true, 0, 10)
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if p := list[0]; p.Kind != "message" || p.Target != sent.ServerMsgID || p.Reason != "rude" || p.Reporter != b || p.Sender != a || p.Content != "insult" || p.MessageTime != sent.Time {
+		t.Errorf("%+v", p)
+	}
+	if p := list[1]; p.Kind != "room" || p.Target != "1000000001" || p.Content != "" {
+		t.Errorf("%+v", p)
+	}
+
+	recalled := w.send(a, b, "gone")
+	if _, err := w.chat.SendPrivate(t.Context(), chat.Caller{User: a}, chat.Send{To: b, Type: protocol.TypeRecall, Content: recalled.ServerMsgID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Block(t.Context(), b, a); err != nil {
+		t.Fatal(err)
+	}
+	unseen := w.send(a, b, "hidden")
+	for _, bad := range []struct {
+		user                 int64
+		kind, target, reason string
+		code                 protocol.Code
+	}{
+		{c, "message", sent.ServerMsgID, "x", protocol.CodeUnknown}, // not theirs
+		{b, "message", recalled.ServerMsgID, "x", protocol.CodeUnknown},
+		{b, "message", unseen.ServerMsgID, "x", protocol.CodeUnknown},
+		{b, "message", "no id", "x", protocol.CodeUnknown},
+		{b, "user", "99999", "x", protocol.CodeUnknown},
+		{b, "user", strconv.FormatInt(b, 10), "x", protocol.CodeBadValue},
+		{b, "user", "bob", "x", protocol.CodeBadValue},
+		{b, "video", "-1", "x", protocol.CodeBadValue},
+		{b, "live", "99999999999999999999", "x", protocol.CodeBadValue},
+		{b, "cat", "1", "x", protocol.CodeBadValue},
+		{b, "user", "1", " ", protocol.CodeBadValue},
+		{b, "user", "1", strings.Repeat("长", 501), protocol.CodeBadValue},
+		{b, "user", "1", "\xff", protocol.CodeBadValue},
+	} {
+		wantCode(t, fmt.Sprintf("%+v", bad), report(bad.user, bad.kind, bad.target, bad.reason), bad.code)
+	}
+	if again, err := w.chat.Reports(t.Context(), true, 0, 100); err != nil || len(again) != len(list) {
+		t.Errorf("refused reports were stored: %+v, %v", again, err)
+	}
+
+	if p, err := w.chat.ResolveReport(t.Context(), list[0].ID, "root", "warned", "n"); err != nil || p.ResolvedBy != "root" || p.Action != "warned" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	_, err = w.chat.ResolveReport(t.Context(), list[0].ID, "root", "", "")
+	wantCode(t, "resolve again", err, protocol.CodeConflict)
+	_, err = w.chat.ResolveReport(t.Context(), 999, "root", "", "")
+	wantCode(t, "resolve what is not there", err, protocol.CodeUnknown)
+}
+
+func TestTwentyReportsAnHour(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a := w.account("anna")
+	report := func(i int) error {
+		return w.chat.Report(t.Context(), chat.Caller{User: a}, chat.Report{Kind: "video", Target: strconv.Itoa(i), Reason: "x"})
+	}
+	for i := range 20 {
+		if err := report(i + 1); err != nil {
+			t.Fatalf("report %d: %v", i+1, err)
+		}
+	}
+	wantCode(t, "the 21st", report(21), protocol.CodeTooOften)
+}
+
+// announcing is a world whose announcements go through a topic.
+func announcing(t *testing.T, dir string) *world {
+	t.Helper()
+	return newWorldWith(t, chat.Config{}, time.Now, dir, func(d *chat.Deps, q *queue.Store) {
+		d.Announcements = q.Topic("announce", queue.TopicOptions{})
+	})
+}
+
+func (w *world) announcement() store.Announcement {
+	w.t.Helper()
+	list, err := w.chat.Announcements(w.t.Context(), 10)
+	if err != nil || len(list) != 1 {
+		w.t.Fatalf("%+v, %v", list, err)
+	}
+	return list[0]
+}
+
+func (w *world) waitAnnouncement(what string, ok func(store.Announcement) bool) store.Announcement {
+	w.t.Helper()
+	end := time.Now().Add(20 * time.Second)
+	for {
+		a := w.announcement()
+		if ok(a) {
+			return a
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("never %s: %+v", what, a)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func finished(a store.Announcement) bool { return a.FinishedAt != 0 }
+
+// An announcement to 1,000 accounts whose daemon dies in the middle, with the
+// queue, and some of whose jobs are done twice.
+func TestAnnouncementSurvivesInterruptionWithoutDoubles(t *testing.T) {
+	dir := t.TempDir()
+	w := announcing(t, dir)
+	var users []int64
+	for i := range 1000 {
+		users = append(users, w.account(fmt.Sprint("user", i)))
+	}
+	online := users[999]
+	w.gw.connect(online, online)
+	if _, err := w.chat.Announce(t.Context(), "  hello all ", "root"); err != nil {
+		t.Fatal(err)
+	}
+	w.waitAnnouncement("begun", func(a store.Announcement) bool { return a.Sent > 0 })
+	later := w.account("later")
+	w.end()
+	if err := os.RemoveAll(filepath.Join(dir, "queue")); err != nil {
+		t.Fatal(err)
+	}
+
+	w = announcing(t, dir)
+	w.gw.connect(online, online)
+	again := func(after int64) {
+		topic := w.queue.Topic("announce", queue.TopicOptions{})
+		if err := topic.Put(t.Context(), "", fmt.Appendf(nil, `{"ID":1,"After":%d}`, after), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again(0)
+	again(users[199])
+	a := w.waitAnnouncement("finished", finished)
+	again(0)
+	again(users[399])
+	if a.Sent != 1000 || a.Accounts != 1000 {
+		t.Errorf("at the end: %+v", a)
+	}
+	for _, user := range users {
+		items := w.sync(user, 0)
+		if len(items) != 1 && user != online {
+			t.Fatalf("account %d got %+v", user, items)
+		}
+		if user != online && (items[0].Content != "hello all" || items[0].From != store.BuiltInAccount || items[0].Type != protocol.TypeText) {
+			t.Errorf("account %d got %+v", user, items[0])
+		}
+	}
+	if items := w.sync(later, 0); len(items) != 0 {
+		t.Errorf("who came later got %+v", items)
+	}
+}
+
+func TestAnnouncementIsPushed(t *testing.T) {
+	w := announcing(t, t.TempDir())
+	a := w.account("anna")
+	w.gw.connect(a, a)
+	if _, err := w.chat.Announce(t.Context(), "hello", "root"); err != nil {
+		t.Fatal(err)
+	}
+	p := w.waitPush("hello")
+	if p.Seq != 1 || !strings.Contains(string(p.Body), `"FromUser":"10000"`) || len(p.Body) > protocol.MaxPushBody {
+		t.Errorf("%+v %s", p, p.Body)
+	}
+}
+
+func TestAnnouncementsThatAreRefused(t *testing.T) {
+	w := announcing(t, t.TempDir())
+	for what, text := range map[string]string{"empty": " \n", "too long": strings.Repeat("x", protocol.MaxPushBody), "garbage": "\xff"} {
+		_, err := w.chat.Announce(t.Context(), text, "root")
+		wantCode(t, what, err, protocol.CodeBadValue)
+	}
+	if list, err := w.chat.Announcements(t.Context(), 10); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := newWorld(t, chat.Config{}).chat.Announce(t.Context(), "hello", "root"); err == nil {
+		t.Error("announced without a topic")
+	}
+}

@@ -1,0 +1,395 @@
+package chat_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gtiv/daemon/chat"
+	"gtiv/protocol"
+	"gtiv/store"
+)
+
+// usual are the bounds of groups that a daemon has without a configuration.
+func usual() chat.Config {
+	return chat.Config{RoomMembers: 500, OwnedRooms: 100, RoomName: 20, RoomNotice: 200}
+}
+
+// phone is a user with a login session that is stored.
+type phone struct {
+	user int64
+	c    chat.Caller
+}
+
+func (w *world) phone(name string) phone {
+	w.t.Helper()
+	a, err := w.store.CreateAccount(w.t.Context(), store.NewAccount{Username: name, Nickname: name, Role: store.RoleUser})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.another(a.ID)
+}
+
+// another is one more session of a user.
+func (w *world) another(user int64) phone {
+	w.t.Helper()
+	hash := make([]byte, 32)
+	copy(hash, fmt.Sprint(user, time.Now().UnixNano()))
+	session, _, err := w.store.Login(w.t.Context(), store.NewLogin{Account: user, TokenHash: hash})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return phone{user, chat.Caller{User: user, Session: session}}
+}
+
+// room makes a group of which the first is the owner.
+func (w *world) room(owner phone, others ...phone) int64 {
+	w.t.Helper()
+	var ids []int64
+	for _, o := range others {
+		ids = append(ids, o.user)
+	}
+	by := owner.c
+	by.Admin = true // who may invite strangers
+	r, err := w.chat.Invite(w.t.Context(), by, 0, ids, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.Room
+}
+
+func (w *world) say(p phone, room int64, text string) chat.Receipt {
+	w.t.Helper()
+	r, err := w.chat.SendRoom(w.t.Context(), p.c, chat.RoomSend{Room: room, Content: text})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// syncRoom is a sync of a room whose answer arrives.
+func (w *world) syncRoom(p phone, room, last int64) []chat.Item {
+	w.t.Helper()
+	b, err := w.chat.SyncRoom(w.t.Context(), p.c, room, last)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b.Sent(w.t.Context())
+	return b.Items
+}
+
+// settle waits until everything committed so far was published.
+func settle(w *world, p phone, room int64) {
+	w.t.Helper()
+	w.gw.connect(p.user, p.c.Session)
+	w.say(p, room, "settled")
+	flush(w)
+	w.gw.disconnect(p.user)
+	w.gw.take(p.user)
+}
+
+// What was read live and proved by a heartbeat never comes again, whatever the
+// phone names as its time: live pushes do not move it (wire.md 9.2).
+func TestARoomsDeliveredMessagesAreNotRepeated(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	if got := len(w.syncRoom(b, room, 0)); got != 1 {
+		t.Fatalf("%d messages at first", got)
+	}
+	flush(w)
+	w.gw.connect(b.user, b.c.Session)
+	for i := range 5 {
+		w.say(a, room, fmt.Sprint("m", i))
+	}
+	flush(w)
+	pushed := w.gw.take(b.user)
+	if len(pushed) != 5 {
+		t.Fatalf("%d pushes", len(pushed))
+	}
+	for _, p := range pushed[:3] {
+		w.chat.Confirmed(b.c.Session, p.Conversation, p.Seq, p.Seq)
+	}
+	if got := contents(w.syncRoom(b, room, 0)); got != "m4 m3 The group was created." {
+		t.Errorf("the sync has %q", got)
+	}
+}
+
+func TestARoomSyncWhoseAnswerWasLostIsAnsweredAgain(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	w.syncRoom(b, room, 0)
+	r := w.say(a, room, "hello")
+	if lost, err := w.chat.SyncRoom(t.Context(), b.c, room, r.Time+5); err != nil || contents(lost.Items) != "hello" {
+		t.Fatal(lost.Items, err)
+	}
+	if got := contents(w.syncRoom(b, room, r.Time+5)); got != "hello" {
+		t.Errorf("after the lost answer: %q", got)
+	}
+	if got := contents(w.syncRoom(b, room, r.Time+5)); got != "" {
+		t.Errorf("after that: %q", got)
+	}
+}
+
+// The cursors of rooms that were lost with the queue begin at the floor: nothing
+// is missing, and not everything comes again.
+func TestLostCursorsLoseNoRoomMessage(t *testing.T) {
+	clock := &offset{}
+	w := newWorldAt(t, usual(), clock.now)
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	sync := func(last int64) []chat.Item {
+		t.Helper()
+		if _, err := w.syncAs(b.c, 0); err != nil { // the app syncs private messages first
+			t.Fatal(err)
+		}
+		return w.syncRoom(b, room, last)
+	}
+	sync(0)
+	var last chat.Receipt
+	for i := range 5 {
+		last = w.say(a, room, fmt.Sprint("old", i))
+	}
+	sync(0)
+	clock.add(10*time.Second + 200*time.Millisecond) // a floor is ten seconds behind; messages have the real time
+	sync(last.Time) // proves them
+	sync(last.Time) // moves the floor behind them
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if at, err := w.store.Delivered(t.Context(), b.c.Session); err != nil || at > last.Time && at < time.Now().UnixMilli() {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the floor was not written")
+		}
+	}
+	w.say(a, room, "new")
+	if err := w.queue.Cursors().Drop(t.Context(), b.c.Session); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.queue.Cursors().Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(sync(last.Time)); !strings.HasPrefix(got, "new") || strings.Contains(got, "old0") {
+		t.Errorf("after the loss: %q", got)
+	}
+}
+
+// What was sent to a room between the sync and the long connection is pushed.
+func TestRoomsAreCaughtUp(t *testing.T) {
+	clock := &offset{}
+	w := newWorldAt(t, usual(), clock.now)
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	if _, err := w.syncAs(b.c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.syncRoom(b, room, 0)
+	w.say(a, room, "in between")
+	if err := w.chat.RenameRoom(t.Context(), a.c, room, "new name"); err != nil {
+		t.Fatal(err)
+	}
+	settle(w, a, room)
+	w.gw.connect(b.user, b.c.Session)
+	clock.add(time.Second)
+	w.chat.Connected(b.c)
+	clock.add(catchUpWait)
+	w.chat.Connected(b.c)
+	var got []string
+	for _, want := range []string{"in between", "a changed the name of the group to new name.", "settled"} {
+		p := <-w.gw.arrivals
+		var m struct {
+			Content, RoomId string //nolint:revive // the wire's spelling
+			MsgType         int
+		}
+		if err := json.Unmarshal(p.Body, &m); err != nil || m.RoomId != fmt.Sprint(room) {
+			t.Fatalf("%s, %v", p.Body, err)
+		}
+		if got = append(got, m.Content); m.Content != want || m.MsgType == int(protocol.TypeRoomName) {
+			t.Errorf("pushed %q, want %q: %s", m.Content, want, p.Body)
+		}
+	}
+	if got := contents(w.syncRoom(b, room, 1)); strings.Contains(got, "before") {
+		t.Errorf("the sync repeats %q", got)
+	}
+}
+
+func TestRoomTextsAreInTheReadersLanguage(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	if err := w.store.SetLanguage(t.Context(), b.user, "zh"); err != nil {
+		t.Fatal(err)
+	}
+	room := w.room(a, b, c)
+	flush(w)
+	for _, p := range []phone{b, c} {
+		w.gw.connect(p.user, p.c.Session)
+	}
+	if err := w.chat.MuteRoom(t.Context(), a.c, room, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.say(a, room, "x")
+	flush(w)
+	for user, want := range map[int64]string{b.user: "全员禁言", c.user: "Everybody is muted."} {
+		if p := w.gw.take(user); len(p) == 0 || !strings.Contains(string(p[0].Body), want) {
+			t.Errorf("%d was pushed %d frames, not %q", user, len(p), want)
+		}
+	}
+	if got := contents(w.syncRoom(phone{b.user, chat.Caller{User: b.user, Session: b.c.Session, Language: "zh"}}, room, 0)); !strings.Contains(got, "全员禁言") {
+		t.Errorf("synced %q", got)
+	}
+}
+
+func TestTheLongestRoomMessageFitsTheApp(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	w.gw.connect(b.user, b.c.Session)
+	refused, longest := 0, 0
+	for n := 3600; n < 4100; n++ {
+		// An apostrophe becomes three bytes on its way to the app.
+		_, err := w.chat.SendRoom(t.Context(), a.c, chat.RoomSend{Room: room, Content: strings.Repeat("x", n) + "''"})
+		if err != nil {
+			refused++
+			continue
+		}
+		longest = n
+	}
+	flush(w)
+	if refused == 0 || longest == 0 {
+		t.Fatalf("refused %d, longest %d", refused, longest)
+	}
+	for _, p := range w.gw.take(b.user) {
+		if len(p.Body) > protocol.MaxPushBody || len(p.FeatureBody) > protocol.MaxPushBody {
+			t.Fatalf("bodies of %d and %d bytes", len(p.Body), len(p.FeatureBody))
+		}
+	}
+}
+
+// Media keep their JSON valid when an apostrophe is taken out of an address.
+func TestNoApostropheReachesTheApp(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	flush(w)
+	w.gw.connect(b.user, b.c.Session)
+	for _, m := range []chat.RoomSend{
+		{Content: "it's"}, {Type: protocol.TypePhoto, Content: `{"uri":"http://h/it's.jpg","w":1,"h":1}`},
+	} {
+		m.Room = room
+		if _, err := w.chat.SendRoom(t.Context(), a.c, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(w)
+	for _, p := range w.gw.take(b.user) {
+		if strings.Contains(string(p.Body), "'") || !strings.Contains(string(p.FeatureBody), "it's") {
+			t.Errorf("%s / %s", p.Body, p.FeatureBody)
+		}
+	}
+	for _, i := range w.syncRoom(b, room, 0) {
+		if strings.Contains(i.Content, "'") {
+			t.Errorf("synced %q", i.Content)
+		}
+	}
+}
+
+func TestRoomBadInput(t *testing.T) {
+	w := newWorld(t, chat.Config{RoomMembers: 4, OwnedRooms: 2, RoomName: 20, RoomNotice: 200})
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b)
+	ctx, me := t.Context(), a.c
+	site := me
+	site.Admin = true
+	invite := func(room int64, ids ...int64) error { _, err := w.chat.Invite(ctx, site, room, ids, ""); return err }
+	send := func(m chat.RoomSend) error { _, err := w.chat.SendRoom(ctx, me, m); return err }
+	ban := func(target int64, typ int) error { return w.chat.MuteRoom(ctx, me, room, target, typ) }
+	for name, test := range map[string]struct {
+		err  error
+		code protocol.Code
+	}{
+		"nobody invited":         {invite(0), protocol.CodeBadValue},
+		"oneself invited":        {invite(0, a.user), protocol.CodeBadValue},
+		"unknown invitee":        {invite(0, 99999), protocol.CodeUnknown},
+		"the built-in account":   {invite(0, store.BuiltInAccount), protocol.CodeUnknown},
+		"five in a room of four": {invite(0, b.user, c.user, 10050, 10051), protocol.CodeNoRoom},
+		"unknown room":           {invite(1000005000, b.user), protocol.CodeUnknown},
+		"a member again":         {invite(room, b.user), protocol.CodeConflict},
+		"a room that is none":    {send(chat.RoomSend{Room: 5, Content: "x"}), protocol.CodeUnknown},
+		"negative room":          {send(chat.RoomSend{Room: -1, Content: "x"}), protocol.CodeUnknown},
+		"unknown type":           {send(chat.RoomSend{Room: room, Type: 99, Content: "x"}), protocol.CodeForbidden},
+		"broken photo":           {send(chat.RoomSend{Room: room, Type: protocol.TypePhoto, Content: "x"}), protocol.CodeBadValue},
+		"recall of nothing":      {send(chat.RoomSend{Room: room, Type: protocol.TypeRecall, Content: "x"}), protocol.CodeUnknown},
+		"answer to nothing":      {send(chat.RoomSend{Room: room, Content: "x", ReplyTo: "no-id"}), protocol.CodeUnknown},
+		"a client id with space": {send(chat.RoomSend{Room: room, Content: "x", ClientMsgID: "a b"}), protocol.CodeBadValue},
+		"ban type 0":             {ban(b.user, 0), protocol.CodeBadValue},
+		"ban type 6":             {ban(b.user, 6), protocol.CodeBadValue},
+		"ban of oneself":         {ban(a.user, 1), protocol.CodeForbidden},
+		"ban of a stranger":      {ban(c.user, 1), protocol.CodeUnknown},
+		"empty name":             {w.chat.RenameRoom(ctx, me, room, "  "), protocol.CodeBadValue},
+		"name of 21":             {w.chat.RenameRoom(ctx, me, room, strings.Repeat("好", 21)), protocol.CodeBadValue},
+		"name of two lines":      {w.chat.RenameRoom(ctx, me, room, "a\nb"), protocol.CodeBadValue},
+		"notice of 201":          {w.chat.SetRoomNotice(ctx, me, room, strings.Repeat("x", 201)), protocol.CodeBadValue},
+		"notice with a zero":     {w.chat.SetRoomNotice(ctx, me, room, "\x00{\"k\":\"ok\"}"), protocol.CodeBadValue},
+		"an address with quotes": {w.chat.SetRoomAvatar(ctx, me, room, "http://h/'x"), protocol.CodeBadValue},
+		"admin who is none":      {w.chat.SetAdmins(ctx, me, room, []int64{c.user}), protocol.CodeUnknown},
+		"removing oneself":       {w.chat.RemoveMember(ctx, me, room, a.user), protocol.CodeForbidden},
+		"removing a stranger":    {w.chat.RemoveMember(ctx, me, room, c.user), protocol.CodeUnknown},
+	} {
+		if got := protocol.CodeOf(test.err); test.err == nil || got != test.code {
+			t.Errorf("%s: code %d, want %d: %v", name, got, test.code, test.err)
+		}
+	}
+	if got := w.syncRoom(b, room, 0); len(got) != 1 {
+		t.Errorf("something was said: %v", contents(got))
+	}
+	w.room(a, b)
+	if err := invite(0, b.user); protocol.CodeOf(err) != protocol.CodeNoRoom {
+		t.Errorf("a third room of two: %v", err)
+	}
+	for _, list := range []string{"x", "1,,x", "-1", "0", "99999999999999999999", "1;2", strings.Repeat("1,", 3000)} {
+		if _, err := chat.ParseIDs("UserIds", list); protocol.CodeOf(err) != protocol.CodeBadValue {
+			t.Errorf("%.20q: %v", list, err)
+		}
+	}
+}
+
+// The members' rate does not count who is none, and a refused text takes nothing.
+func TestARoomsRateIsItsMembers(t *testing.T) {
+	cfg := usual()
+	cfg.RoomSends = 2
+	w := newWorldAt(t, cfg, func() time.Time { return time.UnixMilli(1_800_000_000_000) })
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b)
+	for range 10 {
+		if _, err := w.chat.SendRoom(t.Context(), c.c, chat.RoomSend{Room: room, Content: "x"}); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Fatal(err)
+		}
+	}
+	for i := range 5 {
+		_, err := w.chat.SendRoom(t.Context(), a.c, chat.RoomSend{Room: room, Content: "x"})
+		if want := i >= 4; (protocol.CodeOf(err) == protocol.CodeTooOften) != want {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+}
+
+func TestReportsOfRoomMessagesNeedAReader(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b)
+	early := w.say(a, room, "early")
+	if _, err := w.chat.Invite(t.Context(), chat.Caller{User: a.user, Admin: true}, room, []int64{c.user}, ""); err != nil {
+		t.Fatal(err)
+	}
+	late := w.say(a, room, "late")
+	report := func(p phone, id string) protocol.Code {
+		return protocol.CodeOf(w.chat.Report(t.Context(), p.c, chat.Report{Kind: protocol.ReportMessage, Target: id, Reason: "rude"}))
+	}
+	if got := [4]protocol.Code{report(b, early.ServerMsgID), report(c, early.ServerMsgID), report(c, late.ServerMsgID), report(w.phone("d"), late.ServerMsgID)}; got !=
+		[4]protocol.Code{0, protocol.CodeUnknown, 0, protocol.CodeUnknown} {
+		t.Errorf("codes %v", got)
+	}
+}

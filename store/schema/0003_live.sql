@@ -1,0 +1,1 @@
+-- Live rooms. (A placeholder that keeps the numbers dense.)
