@@ -155,8 +155,8 @@ func TestLostCursorsLoseNoRoomMessage(t *testing.T) {
 	}
 	sync(0)
 	clock.add(10*time.Second + 200*time.Millisecond) // a floor is ten seconds behind; messages have the real time
-	sync(last.Time) // proves them
-	sync(last.Time) // moves the floor behind them
+	sync(last.Time)                                  // proves them
+	sync(last.Time)                                  // moves the floor behind them
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if at, err := w.store.Delivered(t.Context(), b.c.Session); err != nil || at > last.Time && at < time.Now().UnixMilli() {
 			break

@@ -179,8 +179,11 @@ func run(list []GroupPush) int {
 	n, size := 0, 0
 	for i := range list {
 		p := &list[i]
+		if !p.plain() || !sameSlice(p.Members, list[0].Members) {
+			break
+		}
 		size += protocol.HeaderBytes + max(len(p.Push.Body), len(p.Push.FeatureBody))
-		if !p.plain() || !sameSlice(p.Members, list[0].Members) || n > 0 && size > groupBatchBytes {
+		if n > 0 && size > groupBatchBytes {
 			break
 		}
 		n++
