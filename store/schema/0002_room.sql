@@ -1,0 +1,1 @@
+-- Group rooms: written elsewhere, this step only keeps the numbers dense.
