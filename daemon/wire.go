@@ -11,6 +11,7 @@ import (
 	"gtiv/daemon/account"
 	"gtiv/daemon/chat"
 	"gtiv/daemon/gateway"
+	"gtiv/daemon/live"
 	"gtiv/daemon/web"
 	"gtiv/protocol"
 )
@@ -33,6 +34,12 @@ func chatConfig(c Config) chat.Config {
 		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
 		Retention: time.Duration(c.Chat.Retention), PerCap: c.Chat.ConversationCap,
 		RecallWindow: time.Duration(c.Chat.RecallWindow), Language: c.Site.Language,
+	}
+}
+
+func liveConfig(c Config) live.Config {
+	return live.Config{
+		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst, Language: c.Site.Language,
 	}
 }
 
@@ -60,6 +67,35 @@ func gatewayPush(p chat.Push) *gateway.Push {
 	}
 }
 
+// liveDeps ties live rooms to the broadcast rooms of the gateway.
+func (d *Daemon) liveDeps() live.Deps {
+	return live.Deps{
+		Store: d.store, Logger: d.log.With("component", "live"),
+		Publish: func(room int64, f live.Frame) { d.gateway.Publish(protocol.LiveRoomName(room), broadcast(f)) },
+		Disband: func(room int64) { d.gateway.Disband(protocol.LiveRoomName(room)) },
+		Online:  func(room int64) int { return d.gateway.RoomOnline(protocol.LiveRoomName(room)) },
+	}
+}
+
+func broadcast(f live.Frame) gateway.Broadcast {
+	return gateway.Broadcast{Op: f.Op, Seq: f.Seq, Body: f.Body, ByLanguage: f.ByLanguage}
+}
+
+// joinLive lets a connection into a live room.
+func (d *Daemon) joinLive(ctx context.Context, _ gateway.ConnInfo, name string, enter func([]gateway.Broadcast)) {
+	room, ok := protocol.ParseLiveRoomName(name)
+	if !ok {
+		return
+	}
+	d.live.Join(ctx, room, func(last []live.Frame) {
+		backlog := make([]gateway.Broadcast, len(last))
+		for i, f := range last {
+			backlog[i] = broadcast(f)
+		}
+		enter(backlog)
+	})
+}
+
 // gatewayDeps ties the gateway to the features. They are made after it, so it
 // reaches them through the daemon.
 func (d *Daemon) gatewayDeps() gateway.Deps {
@@ -74,6 +110,7 @@ func (d *Daemon) gatewayDeps() gateway.Deps {
 				d.chat.Connected(chat.Caller{User: c.User, Session: c.Session, Language: c.Language})
 			}
 		},
+		Join:        d.joinLive,
 		ClientAddr:  func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
 		RevokedText: func(language string) string { return protocol.Text(language, "loggedOut") },
 		Logger:      d.log,
@@ -115,6 +152,7 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 		return nil, nil, fmt.Errorf("reload configuration: %w", err)
 	}
 	d.chat.SetConfig(chatConfig(next))
+	d.live.SetConfig(liveConfig(next))
 	if d.opt.Level != nil {
 		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
 			return nil, nil, err
