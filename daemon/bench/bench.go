@@ -49,6 +49,7 @@ func figures() []figure {
 		{"request", requests},
 		{"idle", idleConnections},
 		{"broadcast", broadcast},
+		{"live", liveRoom},
 		{"start/million", startFull},
 	}
 }
