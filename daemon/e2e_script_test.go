@@ -67,6 +67,8 @@ import (
 //	jsonvar VAR PATH              a value of the JSON that gtiv just printed
 //	totp VAR SECRET STEPS         a code of the second factor, STEPS half minutes from now
 //	unzip FILE DIR
+//	reader connect|join|expect|quiet|online|close NAME …
+//	                              a client in a live room, see readerUsage
 func TestScripts(t *testing.T) {
 	binary := gtivBinary(t)
 	t.Parallel()
@@ -86,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"expect": cmdExpect, "shape": cmdShape, "keep": cmdKeep, "until": cmdUntil, "online": cmdOnline,
 			"app": cmdApp, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
 			"guest": cmdGuest, "always": cmdAlways, "fetch": cmdFetch, "phonecode": cmdPhoneCode, "jsonvar": cmdJSONVar,
+			"reader": cmdReader,
 		},
 	})
 }
@@ -96,6 +99,7 @@ type world struct {
 	env     *testscript.Env
 	devices map[string]person
 	apps    map[string]*device
+	readers map[string]*apptest.Client
 	last    *reply
 }
 
@@ -114,6 +118,7 @@ func newWorld(binary string, env *testscript.Env) *world {
 	return &world{
 		s: &server{binary: binary, dir: data, work: env.WorkDir}, env: env,
 		devices: map[string]person{"-": {}, "garbage": {token: "garbage.of_any-kind"}}, apps: map[string]*device{},
+		readers: map[string]*apptest.Client{},
 	}
 }
 
@@ -122,6 +127,9 @@ func newWorld(binary string, env *testscript.Env) *world {
 func (w *world) close() {
 	for _, d := range w.apps {
 		d.app.Close()
+	}
+	for _, c := range w.readers {
+		_ = c.Close()
 	}
 	w.s.kill()
 	t := w.env.T()
