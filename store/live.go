@@ -100,6 +100,14 @@ func (s *Store) Live(ctx context.Context, id int64) (LiveRoom, error) {
 
 func (tx *Tx) live(id int64) (LiveRoom, error) { return scanLive(tx.row(liveByID, tx.now, id)) }
 
+// LiveOf finds the live room of an account, closed ones too.
+func (s *Store) LiveOf(ctx context.Context, owner int64) (LiveRoom, error) {
+	r, err := scanLive(s.viewRow(ctx, liveByOwner, s.now().UnixMilli(), owner))
+	return r, mapError(err)
+}
+
+const liveByOwner = `SELECT ` + liveColumns + ` FROM live_room r JOIN account a ON a.id = r.owner_id WHERE r.owner_id = ?2`
+
 // LiveShown is a live room in a list, with its owner.
 type LiveShown struct {
 	LiveRoom
@@ -147,7 +155,7 @@ func (s *Store) CreateLive(ctx context.Context, owner int64, title, cover string
 }
 
 func (tx *Tx) createLive(owner int64, title, cover string, onCommit func(LiveRoom)) (LiveRoom, error) {
-	old, err := scanLive(tx.row(`SELECT `+liveColumns+` FROM live_room r JOIN account a ON a.id = r.owner_id WHERE r.owner_id = ?2`, tx.now, owner))
+	old, err := scanLive(tx.row(liveByOwner, tx.now, owner))
 	if err == nil && !old.Closed {
 		return old, nil
 	}
@@ -414,10 +422,18 @@ func scanLiveMessage(row scanner) (LiveMessage, error) {
 	return m, err
 }
 
+const liveByClientID = `SELECT ` + liveMessageColumns + ` FROM live_message m JOIN account a ON a.id = m.sender_id
+	WHERE m.sender_id = ? AND m.client_msg_id = ?`
+
+// LiveSent finds what a user sent with a ClientMsgID.
+func (s *Store) LiveSent(ctx context.Context, user int64, clientMsgID string) (LiveMessage, error) {
+	m, err := scanLiveMessage(s.viewRow(ctx, liveByClientID, user, clientMsgID))
+	return m, mapError(err)
+}
+
 // repeatedLive looks for an earlier send with this client id. Seq is 0 if none.
 func (tx *Tx) repeatedLive(m NewLiveMessage) (LiveMessage, error) {
-	old, err := scanLiveMessage(tx.row(`SELECT `+liveMessageColumns+` FROM live_message m JOIN account a ON a.id = m.sender_id
-		WHERE m.sender_id = ? AND m.client_msg_id = ?`, m.From, m.ClientMsgID))
+	old, err := scanLiveMessage(tx.row(liveByClientID, m.From, m.ClientMsgID))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return LiveMessage{}, nil
@@ -465,6 +481,18 @@ func (s *Store) LiveMessages(ctx context.Context, room int64, limit int) ([]Live
 	list, err := collect(rows, err, scanLiveMessage)
 	slices.Reverse(list)
 	return list, err
+}
+
+// LiveMessagesBy reads what a user wrote in live rooms and is still kept.
+func (s *Store) LiveMessagesBy(ctx context.Context, user int64) ([]LiveMessage, error) {
+	rows, err := s.viewRows(ctx, `SELECT `+liveMessageColumns+` FROM live_message m CROSS JOIN account a ON a.id = m.sender_id
+		WHERE m.sender_id = ? AND m.gone = 0 AND m.system = 0 ORDER BY m.live_id, m.seq`, user)
+	return collect(rows, err, scanLiveMessage)
+}
+
+// forgetLive closes the room of an account that is deleted.
+func (tx *Tx) forgetLive(owner int64) error {
+	return tx.exec(`UPDATE live_room SET closed = 1, state = 0, title = '-', cover = '', updated_at = ? WHERE owner_id = ?`, tx.now, owner)
 }
 
 // DeleteLiveMessage removes the content of a message for good. Its author may,

@@ -201,8 +201,12 @@ func TestTheListOfLiveRooms(t *testing.T) {
 	if _, _, err := s.DeleteAccount(ctx, rooms[2].Owner, 0); err != nil {
 		t.Fatal(err)
 	}
-	if r := ok(s.Live(ctx, rooms[2].ID))(t); !r.Closed {
-		t.Error("the room of a deleted account is open")
+	if r := ok(s.LiveOf(ctx, rooms[2].Owner))(t); !r.Closed || r.ID != rooms[2].ID || r.Title != "-" {
+		t.Errorf("the room of a deleted account: %+v", r)
+	}
+	liveSend(t, s, rooms[4].ID, rooms[0].Owner, "said")
+	if said := ok(s.LiveMessagesBy(ctx, rooms[0].Owner))(t); len(said) != 1 || said[0].Content != "said" || said[0].Room != rooms[4].ID {
+		t.Errorf("%+v", said)
 	}
 	want(t, "edit", s.EditLive(ctx, store.LiveAction{Actor: rooms[0].Owner, Room: rooms[0].ID}, "", "http://c/x.jpg"), nil)
 	list := ok(s.Lives(ctx, 10))(t)

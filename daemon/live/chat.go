@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -42,6 +43,9 @@ func (s *Service) Chat(ctx context.Context, c Caller, m Send) (Receipt, error) {
 	if err := checkSend(m); err != nil {
 		return Receipt{}, err
 	}
+	if old, ok := s.sentBefore(ctx, c, m); ok {
+		return old, nil
+	}
 	if err := s.oldEnough(ctx, c); err != nil {
 		return Receipt{}, err
 	}
@@ -59,14 +63,50 @@ func (s *Service) Chat(ctx context.Context, c Caller, m Send) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, liveError(err)
 	}
-	if err := s.with(ctx, m.Room, func(r *room) error { return s.mayWrite(r, c, m.Content) }); err != nil {
+	if err := s.inOpen(ctx, m.Room, func(r *room) error { return s.mayWrite(r, c, m.Content) }); err != nil {
 		return Receipt{}, err
 	}
 	out, err := s.store.SendLive(ctx, store.NewLiveMessage{
 		Room: m.Room, From: c.User, Type: int(m.Type), Content: m.Content, ClientMsgID: m.ClientMsgID,
 		OnCommit: func(out store.LiveMessage) { s.hand(event{room: out.Room, message: out}) },
 	})
-	return Receipt{ServerMsgID: out.ServerMsgID, Time: out.Time}, liveError(err)
+	if errors.Is(err, store.ErrLiveClosed) {
+		s.lookAgain(ctx, m.Room)
+	}
+	return receipt(out), liveError(err)
+}
+
+func receipt(m store.LiveMessage) Receipt {
+	return Receipt{ServerMsgID: m.ServerMsgID, Time: m.Time}
+}
+
+// sentBefore finds the answer to a retry, which nothing may refuse: what it
+// repeats was acknowledged. The write looks again.
+func (s *Service) sentBefore(ctx context.Context, c Caller, m Send) (Receipt, bool) {
+	if m.ClientMsgID == "" {
+		return Receipt{}, false
+	}
+	old, err := s.store.LiveSent(ctx, c.User, m.ClientMsgID)
+	return receipt(old), err == nil && old.Room == m.Room
+}
+
+// lookAgain ends a room that the store calls closed though nobody closed it: the
+// account of its owner is gone.
+func (s *Service) lookAgain(ctx context.Context, id int64) {
+	err := s.with(ctx, id, func(r *room) error {
+		if r.closed {
+			return nil
+		}
+		row, err := s.store.Live(ctx, id)
+		if err == nil && row.Closed {
+			r.closed = true
+			s.deps.Disband(id)
+		}
+		return err
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "live room not looked at", "room", id, "err", err)
+	}
 }
 
 // takeSend counts something that somebody writes or does.
@@ -122,9 +162,6 @@ func (s *Service) oldEnough(ctx context.Context, c Caller) error {
 // mayWrite is what the room itself says to a message. Whatever is refused uses
 // up nothing.
 func (s *Service) mayWrite(r *room, c Caller, content string) error {
-	if r.closed {
-		return liveError(store.ErrLiveClosed)
-	}
 	if r.refuses(content) {
 		return protocol.Errorf(protocol.CodeBadValue, "wordRefused")
 	}

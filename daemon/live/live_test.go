@@ -213,6 +213,26 @@ func TestClosingSaysSoAndPutsEverybodyOut(t *testing.T) {
 	want(t, "write", s.say(id, bob, "x"), 0)
 }
 
+func TestARoomWhoseOwnerIsBannedIsClosedForThatTime(t *testing.T) {
+	s := open(t, live.Config{})
+	anna, bob := s.person("anna"), s.person("bob")
+	id := s.room(anna)
+	if _, err := s.store.Ban(t.Context(), anna.User, store.LiveForever, "x"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "write", s.say(id, bob, "x"), protocol.CodeUnknown)
+	if s.disbanded != 0 || s.Join(t.Context(), id, func([]live.Frame) {}) {
+		t.Error("the readers are still there")
+	}
+	if _, err := s.store.Ban(t.Context(), anna.User, 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Join(t.Context(), id, func([]live.Frame) {}) {
+		t.Error("not let in")
+	}
+	want(t, "write", s.say(id, bob, "x"), 0)
+}
+
 func TestADeletedMessageLeavesTheScreensAndTheHistory(t *testing.T) {
 	s := open(t, live.Config{})
 	anna, bob := s.person("anna"), s.person("bob")
@@ -240,8 +260,12 @@ func TestSlowModeHoldsReadersBackAndNobodyElse(t *testing.T) {
 	id := s.room(anna)
 	want(t, "moderator", s.SetModerators(ctx, anna, id, fmt.Sprint(mod.User)), 0)
 	want(t, "slow", s.SetSlow(ctx, mod, id, 10), 0)
-	want(t, "bob's first", s.say(id, bob, "x"), 0)
+	first, err := s.Chat(ctx, bob, live.Send{Room: id, Content: "x", ClientMsgID: "b"})
+	want(t, "bob's first", err, 0)
 	s.pass(4 * time.Second)
+	if again, err := s.Chat(ctx, bob, live.Send{Room: id, Content: "x", ClientMsgID: "b"}); err != nil || again != first {
+		t.Errorf("a retry: %+v, %v", again, err)
+	}
 	if e := want(t, "bob's second", s.say(id, bob, "x"), protocol.CodeTooOften); e == nil || e.RetryAfter != 6*time.Second {
 		t.Errorf("%+v", e)
 	}

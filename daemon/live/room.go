@@ -132,6 +132,24 @@ func (s *Service) with(ctx context.Context, id int64, f func(*room) error) error
 	}
 }
 
+// inOpen is with for a room that is open. A closed one is looked up again: it
+// may have been closed only because its owner was banned for a time.
+func (s *Service) inOpen(ctx context.Context, id int64, f func(*room) error) error {
+	return s.with(ctx, id, func(r *room) error {
+		if r.closed {
+			row, err := s.store.Live(ctx, id)
+			if err == nil && row.Closed {
+				err = store.ErrLiveClosed
+			}
+			if err != nil {
+				return liveError(err)
+			}
+			r.closed = false
+		}
+		return f(r)
+	})
+}
+
 // enter finds or reads a room and locks it.
 func (s *Service) enter(ctx context.Context, id int64) (*room, error) {
 	s.mu.Lock()
@@ -204,10 +222,7 @@ func (s *Service) read(ctx context.Context, r *room) error {
 // first, while nothing else is published. It reports false, and does not call,
 // when there is no such room or it is closed.
 func (s *Service) Join(ctx context.Context, id int64, in func(last []Frame)) bool {
-	err := s.with(ctx, id, func(r *room) error {
-		if r.closed {
-			return liveError(store.ErrLiveClosed)
-		}
+	err := s.inOpen(ctx, id, func(r *room) error {
 		in(r.frames)
 		return nil
 	})
@@ -220,10 +235,7 @@ func (s *Service) Join(ctx context.Context, id int64, in func(last []Frame)) boo
 // History is the last messages of a room, oldest first, in a reader's language.
 func (s *Service) History(ctx context.Context, id int64, language string) ([]protocol.LiveMessage, error) {
 	var list []protocol.LiveMessage
-	err := s.with(ctx, id, func(r *room) error {
-		if r.closed {
-			return liveError(store.ErrLiveClosed)
-		}
+	err := s.inOpen(ctx, id, func(r *room) error {
 		for _, m := range r.ring {
 			list = append(list, wireMessage(m, contentIn(language, m)))
 		}

@@ -30,6 +30,8 @@ CREATE TABLE live_message (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX live_message_client ON live_message (sender_id, client_msg_id) WHERE client_msg_id IS NOT NULL;
 
+CREATE INDEX live_message_sender ON live_message (sender_id); -- for an export of one's own data
+
 CREATE TABLE live_mute (
 	live_id INTEGER NOT NULL REFERENCES live_room (id),
 	user_id INTEGER NOT NULL REFERENCES account (id),
