@@ -39,7 +39,8 @@ func chatConfig(c Config) chat.Config {
 
 func liveConfig(c Config) live.Config {
 	return live.Config{
-		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst, Language: c.Site.Language,
+		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
+		Retention: time.Duration(c.Chat.Retention), Language: c.Site.Language,
 	}
 }
 

@@ -483,6 +483,35 @@ func (s *Store) LiveMessages(ctx context.Context, room int64, limit int) ([]Live
 	return list, err
 }
 
+// ExpireLive removes the content of messages older than cutoff (ms), oldest
+// first, at most limit of them, and answers how many and in which rooms.
+func (s *Store) ExpireLive(ctx context.Context, cutoff int64, limit int) (n int, rooms []int64, err error) {
+	err = s.update(ctx, func(tx *Tx) error {
+		n, rooms = 0, nil
+		rows, err := tx.rows(`SELECT live_id, seq FROM live_message WHERE gone = 0 AND time < ? ORDER BY time LIMIT ?`, cutoff, limit)
+		type place struct{ room, seq int64 }
+		old, err := collect(rows, err, func(r scanner) (place, error) {
+			var p place
+			err := r.Scan(&p.room, &p.seq)
+			return p, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range old {
+			if err := tx.exec(`UPDATE live_message SET gone = ?, content = '' WHERE live_id = ? AND seq = ?`, Deleted, p.room, p.seq); err != nil {
+				return err
+			}
+			if !slices.Contains(rooms, p.room) {
+				rooms = append(rooms, p.room)
+			}
+		}
+		n = len(old)
+		return nil
+	})
+	return n, rooms, err
+}
+
 // LiveMessagesBy reads what a user wrote in live rooms and is still kept.
 func (s *Store) LiveMessagesBy(ctx context.Context, user int64) ([]LiveMessage, error) {
 	rows, err := s.viewRows(ctx, `SELECT `+liveMessageColumns+` FROM live_message m CROSS JOIN account a ON a.id = m.sender_id

@@ -77,6 +77,26 @@ func TestLiveMessagesAreNumberedAndTrimmed(t *testing.T) {
 	}
 }
 
+func TestOldLiveMessagesExpireAndNumbersGoOn(t *testing.T) {
+	s, clock := openClock(t)
+	r, other := liveRoom(t, s, "anna"), liveRoom(t, s, "olga")
+	for i := range 5 {
+		clock.ms.Add(1000)
+		liveSend(t, s, r.ID, r.Owner, fmt.Sprint(i))
+	}
+	liveSend(t, s, other.ID, r.Owner, "new")
+	n, rooms, err := s.ExpireLive(t.Context(), clock.ms.Load()-1500, 2)
+	if err != nil || n != 2 || len(rooms) != 1 || rooms[0] != r.ID {
+		t.Errorf("%d in %v, %v", n, rooms, err)
+	}
+	if n, _, err = s.ExpireLive(t.Context(), clock.ms.Load()+1, 100); err != nil || n != 4 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if m := liveSend(t, s, r.ID, r.Owner, "x"); m.Seq != 6 || len(ok(s.LiveMessages(t.Context(), r.ID, 10))(t)) != 1 {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestALiveSendIsRepeatedNotDoubled(t *testing.T) {
 	s := open(t)
 	r, other := liveRoom(t, s, "anna"), liveRoom(t, s, "olga")

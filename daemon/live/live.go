@@ -8,7 +8,7 @@
 // number. What a room's newest messages are and who may do what in it is kept
 // in memory while it is used; the store decides, inside the write.
 //
-// Goroutines: the publisher, in Run. Locks, outer first: Service.mu (the rooms),
+// Goroutines: the publisher and the expiry, in Run. Locks, outer first: Service.mu (the rooms),
 // room.mu (one of them). room.mu is held while a frame is handed to the gateway
 // and while a reader enters, so that a reader finds neither gap nor double
 // between the last messages and the first new one.
@@ -39,7 +39,8 @@ type Config struct {
 	// RoomSendsPerSecond bounds the messages of one room, twice as many at
 	// once. 0: DefaultRoomSends.
 	RoomSendsPerSecond float64
-	Language           string // of readers whose language is unknown
+	Retention          time.Duration // how long messages are kept; 0 for ever
+	Language           string        // of readers whose language is unknown
 }
 
 // DefaultRoomSends is the default of Config.RoomSendsPerSecond.
@@ -131,10 +132,13 @@ func (s *Service) SetConfig(cfg Config) {
 	s.cfg.Store(&cfg)
 }
 
-// Run publishes what is committed. It returns when ctx ends; readers have lost
-// their connections by then.
+// Run publishes what is committed, and removes what is too old. It returns when
+// ctx ends; readers have lost their connections by then.
 func (s *Service) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
 	defer close(s.stopped)
+	work.Go(func() { s.expireAll(ctx) })
 	for {
 		select {
 		case e := <-s.line:
@@ -143,6 +147,46 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+const (
+	expireEvery = time.Hour
+	expireBatch = 200
+)
+
+// expireAll removes old messages, in small batches.
+func (s *Service) expireAll(ctx context.Context) {
+	t := time.NewTicker(expireEvery)
+	defer t.Stop()
+	for {
+		if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old live messages not removed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Expire removes the messages that are too old now.
+func (s *Service) Expire(ctx context.Context) error {
+	keep := s.cfg.Load().Retention
+	if keep <= 0 {
+		return nil
+	}
+	cutoff := s.now().Add(-keep).UnixMilli()
+	for ctx.Err() == nil {
+		n, rooms, err := s.store.ExpireLive(ctx, cutoff, expireBatch)
+		for _, id := range rooms {
+			s.hand(event{room: id, change: func(r *room) { r.dropBefore(cutoff) }})
+		}
+		if err != nil || n < expireBatch {
+			return err
+		}
+	}
+	return nil
 }
 
 // Room is a live room as a viewer sees it.

@@ -354,6 +354,28 @@ func TestTheSitesFilterAndTheAgeOfAccounts(t *testing.T) {
 	}
 }
 
+func TestOldMessagesAreRemoved(t *testing.T) {
+	s := open(t, live.Config{Retention: time.Hour})
+	anna := s.person("anna")
+	id := s.room(anna)
+	for range 3 {
+		want(t, "say", s.say(id, anna, "x"), 0)
+	}
+	s.frames(3)
+	s.pass(2 * time.Hour)
+	if err := s.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if history, err := s.History(t.Context(), id, "en"); err == nil && len(history) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("they are still shown")
+		}
+	}
+}
+
 func TestWhoIsMutedUsesUpNothing(t *testing.T) {
 	s := open(t, live.Config{RoomSendsPerSecond: 1})
 	anna, bob := s.person("anna"), s.person("bob")

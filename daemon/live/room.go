@@ -117,6 +117,15 @@ func (r *room) drop(serverMsgID string) {
 	}
 }
 
+// dropBefore takes out what was sent before a time.
+func (r *room) dropBefore(time int64) {
+	n := slices.IndexFunc(r.ring, func(m store.LiveMessage) bool { return m.Time >= time })
+	if n < 0 {
+		n = len(r.ring)
+	}
+	r.ring, r.frames = slices.Delete(r.ring, 0, n), slices.Delete(r.frames, 0, n)
+}
+
 // with runs f while nothing else happens in a room. CodeUnknown: there is none.
 func (s *Service) with(ctx context.Context, id int64, f func(*room) error) error {
 	for {

@@ -32,6 +32,8 @@ CREATE UNIQUE INDEX live_message_client ON live_message (sender_id, client_msg_i
 
 CREATE INDEX live_message_sender ON live_message (sender_id); -- for an export of one's own data
 
+CREATE INDEX live_message_time ON live_message (time) WHERE gone = 0; -- for expiry
+
 CREATE TABLE live_mute (
 	live_id INTEGER NOT NULL REFERENCES live_room (id),
 	user_id INTEGER NOT NULL REFERENCES account (id),
