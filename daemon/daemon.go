@@ -3,7 +3,7 @@
 //
 // Order. New checks, locks the data folder, opens the stores and binds every
 // socket; nothing serves before all of that worked. Run starts the features
-// (account, chat), then what faces clients (gateway, HTTP, control socket). At
+// (account, chat, live), then what faces clients (gateway, HTTP, control socket). At
 // the end it goes the other way round: clients first, within the grace period,
 // then the features, then the stores. A part that ends early takes the daemon
 // down with its name.
@@ -71,6 +71,7 @@ type Daemon struct {
 	words   *wordList
 	account *account.Service
 	chat    *chat.Service
+	live    *live.Service
 	gateway *gateway.Gateway
 	web     *web.Server
 	admin   *control.Server
@@ -164,6 +165,9 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if d.live, err = live.New(liveConfig(d.opt.Config), d.liveDeps()); err != nil {
+		return err
+	}
 	d.account, err = account.New(accountConfig(d.opt.Config), account.Deps{
 		Store: d.store, SealKey: key, Logger: d.log.With("component", "account"),
 		Kick:       func(session int64) { d.gateway.Kick(session, protocol.Text(d.cfg.Load().Site.Language, "loggedOut")) },
@@ -200,7 +204,7 @@ func (d *Daemon) makeFront(context.Context) error {
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
 		},
 	}, web.Deps{
-		Account: d.account, Chat: d.chat, Video: video.New(d.store), Live: live.New(d.store),
+		Account: d.account, Chat: d.chat, Video: video.New(d.store), Live: d.live,
 		Online: d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
@@ -227,7 +231,9 @@ func (d *Daemon) run(ctx context.Context) error {
 	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInner()
 	back, inner := errgroup.WithContext(inner)
-	for name, run := range map[string]func(context.Context) error{"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "words": d.words.watch} {
+	for name, run := range map[string]func(context.Context) error{
+		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "words": d.words.watch,
+	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}
 	front, outer := errgroup.WithContext(ctx)

@@ -73,6 +73,8 @@ import (
 //	jsonvar VAR PATH              a value of the JSON that gtiv just printed
 //	totp VAR SECRET STEPS         a code of the second factor, STEPS half minutes from now
 //	unzip FILE DIR
+//	reader connect|join|expect|quiet|online|close NAME …
+//	                              a client in a live room, see readerUsage
 func TestScripts(t *testing.T) {
 	binary := gtivBinary(t)
 	t.Parallel()
@@ -92,6 +94,7 @@ func TestScripts(t *testing.T) {
 			"expect": cmdExpect, "shape": cmdShape, "keep": cmdKeep, "until": cmdUntil, "online": cmdOnline,
 			"app": cmdApp, "ws": cmdWS, "roomsend": cmdRoomSend, "newest": cmdNewest, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
 			"guest": cmdGuest, "always": cmdAlways, "fetch": cmdFetch, "phonecode": cmdPhoneCode, "jsonvar": cmdJSONVar,
+			"reader": cmdReader,
 		},
 	})
 }
@@ -103,6 +106,7 @@ type world struct {
 	devices map[string]person
 	apps    map[string]*device
 	sockets map[string]*apptest.Client
+	readers map[string]*apptest.Client
 	last    *reply
 }
 
@@ -122,6 +126,7 @@ func newWorld(binary string, env *testscript.Env) *world {
 		s: &server{binary: binary, dir: data, work: env.WorkDir}, env: env,
 		devices: map[string]person{"-": {}, "garbage": {token: "garbage.of_any-kind"}}, apps: map[string]*device{},
 		sockets: map[string]*apptest.Client{},
+		readers: map[string]*apptest.Client{},
 	}
 }
 
@@ -131,8 +136,10 @@ func (w *world) close() {
 	for _, d := range w.apps {
 		d.app.Close()
 	}
-	for _, c := range w.sockets {
-		_ = c.Close()
+	for _, sockets := range []map[string]*apptest.Client{w.sockets, w.readers} {
+		for _, c := range sockets {
+			_ = c.Close()
+		}
 	}
 	w.s.kill()
 	t := w.env.T()

@@ -11,6 +11,7 @@ import (
 	"gtiv/daemon/account"
 	"gtiv/daemon/chat"
 	"gtiv/daemon/gateway"
+	"gtiv/daemon/live"
 	"gtiv/daemon/web"
 	"gtiv/protocol"
 )
@@ -35,6 +36,14 @@ func chatConfig(c Config) chat.Config {
 		RecallWindow: time.Duration(c.Chat.RecallWindow), Language: c.Site.Language,
 		RoomSends: float64(c.Limits.RoomSendsPerSecond), RoomMembers: c.Limits.RoomMembers, OwnedRooms: c.Limits.OwnedRooms,
 		RoomName: c.Chat.RoomName, RoomNotice: c.Chat.RoomNotice,
+	}
+}
+
+func liveConfig(c Config) live.Config {
+	return live.Config{
+		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
+		Retention: time.Duration(c.Chat.Retention), Language: c.Site.Language,
+		RoomSendsPerSecond: float64(c.Limits.RoomSendsPerSecond),
 	}
 }
 
@@ -95,6 +104,37 @@ func gatewayRoomPush(p chat.RoomPush) gateway.GroupPush {
 	return out
 }
 
+// liveDeps ties live rooms to the broadcast rooms of the gateway.
+func (d *Daemon) liveDeps() live.Deps {
+	return live.Deps{
+		Store: d.store, Logger: d.log.With("component", "live"),
+		Publish: func(room int64, f live.Frame) { d.gateway.Publish(protocol.LiveRoomName(room), broadcast(f)) },
+		Disband: func(room int64) { d.gateway.Disband(protocol.LiveRoomName(room)) },
+		Censor:  d.words.censor,
+		TooNew:  func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
+		Online:  func(room int64) int { return d.gateway.RoomOnline(protocol.LiveRoomName(room)) },
+	}
+}
+
+func broadcast(f live.Frame) gateway.Broadcast {
+	return gateway.Broadcast{Op: f.Op, Seq: f.Seq, Body: f.Body, ByLanguage: f.ByLanguage}
+}
+
+// joinLive lets a connection into a live room.
+func (d *Daemon) joinLive(ctx context.Context, _ gateway.ConnInfo, name string, enter func([]gateway.Broadcast)) {
+	room, ok := protocol.ParseLiveRoomName(name)
+	if !ok {
+		return
+	}
+	d.live.Join(ctx, room, func(last []live.Frame) {
+		backlog := make([]gateway.Broadcast, len(last))
+		for i, f := range last {
+			backlog[i] = broadcast(f)
+		}
+		enter(backlog)
+	})
+}
+
 // gatewayDeps ties the gateway to the features. They are made after it, so it
 // reaches them through the daemon.
 func (d *Daemon) gatewayDeps() gateway.Deps {
@@ -111,6 +151,7 @@ func (d *Daemon) gatewayDeps() gateway.Deps {
 				d.chat.Connected(chat.Caller{User: c.User, Session: c.Session, Language: c.Language})
 			}
 		},
+		Join:        d.joinLive,
 		ClientAddr:  func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
 		Banned:      func(a netip.Addr) bool { return d.account.AddressBanned(a) },
 		RevokedText: func(language string) string { return protocol.Text(language, "loggedOut") },
@@ -158,6 +199,7 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 	}
 	d.chat.SetConfig(chatConfig(next))
 	d.words.set(list)
+	d.live.SetConfig(liveConfig(next))
 	if d.opt.Level != nil {
 		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
 			return nil, nil, err

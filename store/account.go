@@ -256,6 +256,9 @@ func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64) (sessions, 
 		if peers, err = tx.leaveContacts(id); err != nil {
 			return err
 		}
+		if err := tx.forgetLive(id); err != nil {
+			return err
+		}
 		sessions, err = tx.revoke(id, 0, 0)
 		return err
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,16 +12,18 @@ import (
 // scansAllowed are rare queries of operators and housekeeping that may read a
 // whole table, by how they begin.
 var scansAllowed = []string{
-	`SELECT count(*) FROM account WHERE deleted_at`,            // CountAccounts
-	`SELECT code, note`,                                        // Invites
-	`SELECT c.id, (SELECT max(seq)`,                            // ConversationsOver: conversations, not messages
-	`DELETE FROM application WHERE created_at`,                 // ExpireApplications
-	`DELETE FROM login_session WHERE revoked_at`,               // ForgetRevoked
-	`DELETE FROM reserved_name`,                                // FreeNames
-	`SELECT id, conversation_id, seq, time FROM message ORDER`, // ExpireMessages: in order of id, with a limit
-	`SELECT prefix, reason`,                                    // AddressBans
-	`DELETE FROM address_ban WHERE expires_at`,                 // ForgetAddressBans
-	`SELECT ` + announcementColumns + ` FROM announcement`,     // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
+	`SELECT count(*) FROM account WHERE deleted_at`,              // CountAccounts
+	`SELECT code, note`,                                          // Invites
+	`SELECT c.id, (SELECT max(seq)`,                              // ConversationsOver: conversations, not messages
+	`DELETE FROM application WHERE created_at`,                   // ExpireApplications
+	`DELETE FROM login_session WHERE revoked_at`,                 // ForgetRevoked
+	`DELETE FROM reserved_name`,                                  // FreeNames
+	`SELECT id, conversation_id, seq, time FROM message ORDER`,   // ExpireMessages: in order of id, with a limit
+	`SELECT prefix, reason`,                                      // AddressBans
+	`DELETE FROM address_ban WHERE expires_at`,                   // ForgetAddressBans
+	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
+	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
+	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
 }
 
 // Every query that the store ran is asked for its plan; none may read a whole
@@ -53,7 +56,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|l|message|m|recovery_code|report|reserved_name|setting)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_link|l|room_request|q|setting)( |$)`)
 
 func checkPlan(t *testing.T, s *Store, query string) {
 	t.Helper()
@@ -148,6 +151,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.SetPassword(ctx, a, "x", 0)
 	_ = s.UpgradeHash(ctx, a, "x", "y")
 	_, _ = s.Ban(ctx, a, 1, "x")
+	runLive(ctx, s, a, b)
 	_, err3 := s.CreateInvite(ctx, Invite{Code: "x", MaxUses: 1})
 	_, _ = s.Invites(ctx)
 	_, _ = s.InviteUsable(ctx, "x")
@@ -176,4 +180,31 @@ func runEverything(t *testing.T, s *Store) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func runLive(ctx context.Context, s *Store, owner, reader int64) {
+	r, _ := s.CreateLive(ctx, owner, "x", "", nil)
+	act := LiveAction{Actor: owner, Room: r.ID, Rank: LiveOwner, Action: "x", Notice: "{}"}
+	on := act
+	on.Target = reader
+	m, _ := s.SendLive(ctx, NewLiveMessage{Room: r.ID, From: reader, Content: "x", ClientMsgID: "c"})
+	_ = s.EditLive(ctx, act, "y", "")
+	_ = s.SetLiveSlow(ctx, act, 1)
+	_ = s.SetLiveWords(ctx, act, []string{"x"})
+	_ = s.SetLiveModerators(ctx, act, []int64{reader})
+	_ = s.MuteLive(ctx, on, 1<<60)
+	_ = s.UnmuteLive(ctx, on)
+	_ = s.DeleteLiveMessage(ctx, act, m.ServerMsgID)
+	_, _ = s.LiveMuted(ctx, r.ID, reader)
+	_, _ = s.LiveRank(ctx, r, reader)
+	_, _ = s.LiveWords(ctx, r.ID)
+	_, _ = s.LiveModerators(ctx, r.ID)
+	_, _ = s.LiveMessages(ctx, r.ID, 10)
+	_, _ = s.LiveMessagesBy(ctx, reader)
+	_, _ = s.LiveOf(ctx, owner)
+	_, _ = s.LiveSent(ctx, reader, "c")
+	_, _ = s.Lives(ctx, 10)
+	_, _ = s.Live(ctx, r.ID)
+	_, _, _ = s.ExpireLive(ctx, 1<<60, 10)
+	_ = s.CloseLive(ctx, act)
 }

@@ -16,7 +16,10 @@ const (
 
 // FirstRoom is the id before that of the first room; group and live rooms share
 // the numbers behind it.
-const FirstRoom = 1_000_000_000
+const (
+	FirstRoom = 1_000_000_000
+	maxRoomID = 1<<31 - 1 - 100 // op 100 + id is an int32
+)
 
 // Errors of rooms, beside ErrNotFound (no such room, or it was dissolved).
 var (
@@ -24,8 +27,6 @@ var (
 	ErrNotMember = errors.New("not a member of the room")
 	// ErrRole: the caller's role is too low for what is asked.
 	ErrRole = errors.New("role too low")
-	// ErrMuted: the caller may not write now.
-	ErrMuted = errors.New("muted in the room")
 	// ErrRoomFull: the room would have more members than its limit.
 	ErrRoomFull = errors.New("room is full")
 	// ErrTooManyRooms: the caller owns as many rooms as one may.

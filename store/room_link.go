@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 )
 
 // Link lets people join a room who have its code.
@@ -111,6 +112,9 @@ func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string
 	return room, joined, err
 }
 
+// ErrTooManyRequests: as many wait for a room's admins as may.
+var ErrTooManyRequests = errors.New("too many wait for the admins of the room")
+
 // maxRequests bounds how many may wait for one room's admins.
 const maxRequests = 500
 
@@ -124,7 +128,7 @@ func (tx *Tx) request(room, user int64, code, message string) error {
 		return tx.exec(`UPDATE room_request SET message = ? WHERE room_id = ? AND user_id = ?`, message, room, user)
 	}
 	if waiting >= maxRequests {
-		return ErrRoomFull
+		return ErrTooManyRequests
 	}
 	if err := tx.useLink(code); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 )
@@ -96,11 +97,14 @@ func (tx *Tx) createRoom(n NewRoom) (Message, error) {
 	return tx.appendRoom(r, n.First, News{Joined: invitees})
 }
 
-// newRoomID is the number behind the highest that a room ever had. Rows of rooms
-// are never deleted.
+// newRoomID is the next free id of a group or live room: they share the numbers.
+// Rows of rooms are never deleted, so no id is given out twice.
 func (tx *Tx) newRoomID() (int64, error) {
 	var id int64
-	err := tx.row(`SELECT max(` + itoa(FirstRoom) + `, coalesce((SELECT max(id) FROM room), 0)) + 1`).Scan(&id)
+	err := tx.row(`SELECT max(` + itoa(FirstRoom) + `, coalesce((SELECT max(id) FROM room), 0), coalesce((SELECT max(id) FROM live_room), 0)) + 1`).Scan(&id)
+	if err == nil && id > maxRoomID {
+		err = fmt.Errorf("no room ids are left: %d", id)
+	}
 	return id, err
 }
 

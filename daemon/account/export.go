@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,7 +15,8 @@ import (
 
 // Export writes everything that is stored about the caller as a zip archive of
 // JSON files: profile, login sessions, contacts, applications, blocked users,
-// whom they follow, and all conversations as the caller sees them.
+// whom they follow, their live room and what they wrote in live rooms, and all
+// conversations as the caller sees them.
 func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 	z := zip.NewWriter(w)
 	e := exporter{ctx: ctx, s: s, p: p, z: z}
@@ -28,6 +30,7 @@ func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 		{"applications.json", e.applications},
 		{"blocked.json", e.blocked},
 		{"following.json", e.following},
+		{"live.json", e.live},
 	} {
 		v, err := part.make()
 		if err != nil {
@@ -142,6 +145,24 @@ func (e exporter) following() (any, error) {
 			return out, nil
 		}
 	}
+}
+
+// live is the caller's live room, and what they wrote in any.
+func (e exporter) live() (any, error) {
+	r, err := e.s.store.LiveOf(e.ctx, e.p.User)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	list, err := e.s.store.LiveMessagesBy(e.ctx, e.p.User)
+	messages := make([]map[string]any, 0, len(list))
+	for _, m := range list {
+		messages = append(messages, map[string]any{"RoomId": m.Room, "ServerMsgId": m.ServerMsgID, "Time": exportTime(m.Time), "Content": m.Content})
+	}
+	out := map[string]any{"Messages": messages}
+	if r.ID != 0 {
+		out["RoomId"], out["Title"], out["Cover"], out["Closed"] = r.ID, r.Title, r.Cover, r.Closed
+	}
+	return out, err
 }
 
 const exportPage = 500

@@ -50,6 +50,7 @@ func figures() []figure {
 		{"idle", idleConnections},
 		{"broadcast", broadcast},
 		{"group", groupChat},
+		{"live", liveRoom},
 		{"start/million", startFull},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -298,7 +299,11 @@ func (f *fleet) frame(c *client, b []byte, now int64) (used int, ok bool) {
 
 // broadcast notes a delivery.
 func (f *fleet) broadcast(c *client, body []byte, now int64) bool {
-	sent, seq, ok := readBroadcast(body)
+	read := readBroadcast
+	if bytes.HasPrefix(body, []byte(`{"ChatType":3`)) {
+		read = readLive
+	}
+	sent, seq, ok := read(body)
 	if !ok {
 		return false
 	}

@@ -63,8 +63,12 @@ func (s *Service) checkTarget(ctx context.Context, c Caller, p *store.Report) er
 		return badValue("Target", "badTarget")
 	}
 	p.Target = strconv.FormatInt(id, 10)
-	if p.Kind == protocol.ReportRoom {
+	switch p.Kind {
+	case protocol.ReportRoom:
 		_, err := s.store.Room(ctx, id)
+		return s.roomError(err)
+	case protocol.ReportLive:
+		_, err := s.store.Live(ctx, id)
 		return s.roomError(err)
 	}
 	if p.Kind != protocol.ReportUser {

@@ -86,6 +86,7 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 		return n
 	})
 	err = instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchLink")
+	err = instead(err, store.ErrTooManyRequests, protocol.CodeNoRoom, "requestsFull")
 	return room, joined, s.roomError(instead(err, store.ErrConflict, protocol.CodeConflict, "isMember"))
 }
 

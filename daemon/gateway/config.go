@@ -66,7 +66,7 @@ type Config struct {
 	QueueFrames, QueueBytes, RoomQueueBytes int
 	// RoomDelayPerMember times the members of a room is the least pause between
 	// two flushes of it, at most RoomDelayMax; under 5 ms there is none.
-	// Defaults 25 µs, 400 ms.
+	// Defaults 45 µs, 500 ms.
 	RoomDelayPerMember, RoomDelayMax time.Duration
 	// GroupDelayPerMember times the members of a group is the least pause between
 	// two flushes of it, at most GroupDelayMax. Defaults 50 µs, 100 ms.
@@ -141,10 +141,10 @@ func (c *Config) timeDefaults() {
 	orDefault(&c.App.Gap, 100*time.Millisecond)
 	orDefault(&c.App.Slow, 1500*time.Millisecond)
 	orDefault(&c.App.Silence, 100*time.Second)
-	orDefault(&c.RoomDelayPerMember, 25*time.Microsecond)
-	orDefault(&c.RoomDelayMax, 400*time.Millisecond)
 	orDefault(&c.GroupDelayPerMember, 50*time.Microsecond)
 	orDefault(&c.GroupDelayMax, 100*time.Millisecond)
+	orDefault(&c.RoomDelayPerMember, 45*time.Microsecond)
+	orDefault(&c.RoomDelayMax, 500*time.Millisecond)
 	orDefault(&c.KeepAlive, 60*time.Second)
 	orDefault(&c.UserTimeout, 90*time.Second)
 }

@@ -15,7 +15,8 @@
 //
 //	rooms.mu, groups.mu                        rooms, members, what waits for a flush; never both
 //	Gateway.mu, addresses.mu, registry shards  none inside another
-//	session.mu                                 queues and state of one connection; none of the above inside
+//	session.mu                                 queues and state of one connection, inside rooms.mu when it
+//	                                           enters or leaves a room; none of the above inside
 //	wheel.mu                                   leaf
 //
 // wsConn.mu orders whole WebSocket frames on one socket. It is held during a
@@ -91,6 +92,12 @@ type Deps struct {
 	Request func(ctx context.Context, c ConnInfo, h protocol.Header, body []byte) (op protocol.Op, reply []byte)
 	// Banned says whether nobody may connect from an address. It must be quick.
 	Banned func(a netip.Addr) bool
+	// Join is asked before a client enters a broadcast room, which must then have
+	// the name of a live room (protocol.LiveRoomName). It lets the client in by
+	// calling enter, once and before it returns: what is published behind that
+	// comes after the backlog, what was published before does not come again. Who
+	// is not let in is told CodeUnknown. Nil: every room may be entered.
+	Join func(ctx context.Context, c ConnInfo, room string, enter func(backlog []Broadcast))
 	// RevokedText is what a client whose login session was ended is told. Nil: an
 	// English sentence.
 	RevokedText func(language string) string

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
@@ -53,6 +54,7 @@ type session struct {
 	limit  bucket               // reader only
 	room   atomic.Pointer[room] // changed by the reader under rooms.mu
 	place  int                  // index in room.members, guarded by rooms.mu
+	since  uint64               // batches with a lower number are not for it; guarded by mu
 	held   bool                 // counts as held in addresses; login and reader only
 	opened bool                 // Opened was called; login and reader only
 	info   ConnInfo             // complete and constant once the phase is open; changed under mu before
@@ -170,7 +172,7 @@ func (s *session) handle(ctx context.Context, h protocol.Header, body []byte, no
 	case protocol.OpHeartbeat:
 		s.heartbeat(h, now)
 	case protocol.OpChangeRoom:
-		s.changeRoom(h, body)
+		s.changeRoom(ctx, h, body)
 	case protocol.OpSubscribe, protocol.OpUnsubscribe: // no effect (wire.md 18.12)
 		if !s.info.Guest {
 			s.answer(h, h.Op+1, nil)
@@ -200,15 +202,56 @@ func (s *session) heartbeat(h protocol.Header, now int64) {
 // onlineBody is the body of op 3.
 func onlineBody(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) } //nolint:gosec // a count
 
-func (s *session) changeRoom(h protocol.Header, body []byte) {
+// changeRoom takes the client into a broadcast room, or out of the one it is in.
+// Who stays where they are keeps their place: nothing comes twice.
+func (s *session) changeRoom(ctx context.Context, h protocol.Header, body []byte) {
 	if !validRoom(body) {
 		return
 	}
-	s.g.rooms.leave(s)
-	if len(body) > 0 {
-		s.g.rooms.join(s, string(body))
+	name := string(body)
+	if s.g.rooms.has(s, name) {
+		s.answer(h, protocol.OpChangeRoomOK, nil)
+		return
 	}
-	s.answer(h, protocol.OpChangeRoomOK, nil)
+	entered, mine := true, false
+	switch {
+	case name == "":
+		s.g.rooms.leave(s)
+	case s.g.deps.Join == nil:
+		mine = s.g.rooms.join(s, name, nil)
+	default:
+		entered, mine = s.askToJoin(ctx, name)
+	}
+	if entered {
+		s.answer(h, protocol.OpChangeRoomOK, nil)
+	} else {
+		s.answer(h, protocol.OpChangeRoomOK, s.notJoined())
+	}
+	if mine { // the write side is ours since the backlog was queued
+		s.write()
+	}
+}
+
+// askToJoin has Deps.Join decide. A client that is not let in stays where it is.
+func (s *session) askToJoin(ctx context.Context, name string) (entered, mine bool) {
+	if _, ok := protocol.ParseLiveRoomName(name); !ok {
+		return false, false
+	}
+	s.call(ctx, s.g.cfg.RequestTimeout, func(ctx context.Context) {
+		s.g.deps.Join(ctx, s.info, name, func(backlog []Broadcast) {
+			if !entered {
+				entered, mine = true, s.g.rooms.join(s, name, backlog)
+			}
+		})
+	})
+	return entered, mine
+}
+
+// notJoined is the body of op 13 for a room that there is not.
+func (s *session) notJoined() []byte {
+	text := protocol.Text(s.info.Language, "noSuchLive")
+	b, _ := json.Marshal(protocol.Head{ApiCode: protocol.CodeUnknown, ApiMessage: text}) // plain fields marshal
+	return b
 }
 
 // answer replies to a client's frame. The app gets none: its op 3 has a way of

@@ -1,41 +1,220 @@
-// Package live has the rules of live rooms. So far it knows one room of the
-// built-in account, which is never on air and shows the app's list that the
-// server is there; streaming comes later.
+// Package live has the rules of live rooms: who has one, who may write in its
+// chat and who keeps order there. The streams themselves come later; so far a
+// room is on air only when its row says so. One room of the built-in account
+// shows the app's list that the server is there.
 //
-// It starts no goroutines and holds no state.
+// A message is answered once it is committed (store), and then published: in
+// commit order, by one goroutine, as one frame for all readers whatever their
+// number. What a room's newest messages are and who may do what in it is kept
+// in memory while it is used; the store decides, inside the write.
+//
+// Goroutines: the publisher and the expiry, in Run. Locks, outer first: Service.mu (the rooms),
+// room.mu (one of them). room.mu is held while a frame is handed to the gateway
+// and while a reader enters, so that a reader finds neither gap nor double
+// between the last messages and the first new one.
 package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"gtiv/daemon/limit"
 	"gtiv/daemon/video/sample"
+	"gtiv/protocol"
 	"gtiv/store"
 )
 
 // SampleRoom is the id of the built-in room. Rooms start behind it.
 const SampleRoom = 1000000000
 
+// Config is what an operator sets. It can be replaced while running.
+type Config struct {
+	SendsPerSecond float64 // per account; 0 no limit
+	SendBurst      int
+	// RoomSendsPerSecond bounds the messages of one room, twice as many at
+	// once. 0: DefaultRoomSends.
+	RoomSendsPerSecond float64
+	Retention          time.Duration // how long messages are kept; 0 for ever
+	Language           string        // of readers whose language is unknown
+}
+
+// DefaultRoomSends is the default of Config.RoomSendsPerSecond.
+const DefaultRoomSends = 50
+
+// Frame is one frame for all readers of a room. It is not changed any more.
+type Frame struct {
+	Op   protocol.Op
+	Seq  uint64 // of the message in it, 0 none
+	Body []byte
+	// ByLanguage is what readers of these languages get in place of Body. Nil
+	// when everybody gets the same.
+	ByLanguage map[string][]byte
+}
+
+// Deps is what the service needs. Store, Publish, Disband and Online are
+// required.
+type Deps struct {
+	Store *store.Store
+	// Publish queues a frame for everybody in a room; it never blocks.
+	Publish func(room int64, f Frame)
+	// Disband puts everybody out of a room once they have what was published.
+	Disband func(room int64)
+	// Online is how many are in a room.
+	Online func(room int64) int
+	// Censor is the filter of the site: it answers what may be published in
+	// place of a text, or why it may not. Nil: everything may.
+	Censor func(text string) (string, error)
+	// TooNew is how long an account must still wait before it may write. Nil:
+	// nobody waits.
+	TooNew func(ctx context.Context, user int64) (time.Duration, error)
+	Logger *slog.Logger     // may be nil
+	Now    func() time.Time // may be nil
+}
+
+// Caller is who acts.
+type Caller struct {
+	User     int64
+	Role     int // of the account
+	Language string
+}
+
+// Service has the rules. Make it with New; Run must run beside it.
+type Service struct {
+	cfg   atomic.Pointer[Config]
+	deps  Deps
+	store *store.Store
+	log   *slog.Logger
+	now   func() time.Time
+
+	sends     *limit.Bucket // per account
+	roomSends *limit.Bucket // per room
+	line      chan event
+	stopped   chan struct{} // closed when nobody reads line any more
+
+	mu    sync.Mutex
+	rooms map[int64]*room // in use, guarded by mu
+}
+
+// lineLength is how many events may wait for the publisher; beyond it the
+// store's writer waits, which slows senders down.
+const lineLength = 4096
+
+// New checks what it is given and makes the service.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if deps.Store == nil || deps.Publish == nil || deps.Disband == nil || deps.Online == nil {
+		return nil, errors.New("live: a dependency is missing")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
+		sends: limit.NewBucket(deps.Now), roomSends: limit.NewBucket(deps.Now),
+		line: make(chan event, lineLength), stopped: make(chan struct{}), rooms: map[int64]*room{},
+	}
+	s.SetConfig(cfg)
+	return s, nil
+}
+
+// SetConfig replaces the configuration, for a reload.
+func (s *Service) SetConfig(cfg Config) {
+	if cfg.RoomSendsPerSecond <= 0 {
+		cfg.RoomSendsPerSecond = DefaultRoomSends
+	}
+	s.cfg.Store(&cfg)
+}
+
+// Run publishes what is committed, and removes what is too old. It returns when
+// ctx ends; readers have lost their connections by then.
+func (s *Service) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer close(s.stopped)
+	work.Go(func() { s.expireAll(ctx) })
+	for {
+		select {
+		case e := <-s.line:
+			s.happen(e)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+const (
+	expireEvery = time.Hour
+	expireBatch = 200
+)
+
+// expireAll removes old messages, in small batches.
+func (s *Service) expireAll(ctx context.Context) {
+	t := time.NewTicker(expireEvery)
+	defer t.Stop()
+	for {
+		if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old live messages not removed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Expire removes the messages that are too old now.
+func (s *Service) Expire(ctx context.Context) error {
+	keep := s.cfg.Load().Retention
+	if keep <= 0 {
+		return nil
+	}
+	cutoff := s.now().Add(-keep).UnixMilli()
+	for ctx.Err() == nil {
+		n, rooms, err := s.store.ExpireLive(ctx, cutoff, expireBatch)
+		for _, id := range rooms {
+			s.hand(event{room: id, change: func(r *room) { r.dropBefore(cutoff) }})
+		}
+		if err != nil || n < expireBatch {
+			return err
+		}
+	}
+	return nil
+}
+
 // Room is a live room as a viewer sees it.
 type Room struct {
 	ID    int64
 	Owner store.Account
 	Title string
-	Cover string // key of the cover file, relative to the endpoint
+	Cover string // a URL, or the key of a cover file relative to the endpoint; "" none
 	OnAir bool
 }
 
-// Service has the rules. Make it with New.
-type Service struct{ store *store.Store }
+// listed bounds the list of live rooms (wire.md 5).
+const listed = 10
 
-// New makes the service.
-func New(s *store.Store) *Service { return &Service{store: s} }
-
-// List is the list of live rooms, those on air first.
+// List is the list of live rooms: the sample, then the others, those on air
+// first.
 func (s *Service) List(ctx context.Context, _ int64) ([]Room, error) {
 	owner, err := s.store.Account(ctx, store.BuiltInAccount)
 	if err != nil {
 		return nil, fmt.Errorf("owner of the sample room: %w", err)
 	}
-	return []Room{{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover}}, nil
+	list := []Room{{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover}}
+	rooms, err := s.store.Lives(ctx, listed-len(list))
+	if err != nil {
+		return nil, fmt.Errorf("list live rooms: %w", err)
+	}
+	for _, r := range rooms {
+		list = append(list, Room{ID: r.ID, Owner: r.Account, Title: r.Title, Cover: r.Cover, OnAir: r.OnAir})
+	}
+	return list, nil
 }

@@ -46,8 +46,14 @@ func newReal(t *testing.T) *web.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rooms, err := live.New(live.Config{}, live.Deps{
+		Store: db, Publish: func(int64, live.Frame) {}, Disband: func(int64) {}, Online: func(int64) int { return 0 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := web.New(web.Config{Ports: web.Ports{Comet: 2004, RTMP: 2011, HLS: 2012, FLV: 2013}}, web.Deps{
-		Account: people, Chat: messages, Video: video.New(db), Live: live.New(db), Clips: video.Files(),
+		Account: people, Chat: messages, Video: video.New(db), Live: rooms, Clips: video.Files(),
 		Online: func(int64) bool { return false }, SessionOnline: func(int64) bool { return false },
 	})
 	if err != nil {

@@ -1,6 +1,10 @@
 package web
 
 import (
+	"strings"
+	"time"
+
+	"gtiv/daemon/live"
 	"gtiv/daemon/web/api"
 	"gtiv/protocol"
 )
@@ -22,7 +26,7 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 			return nil, err
 		}
 		item := protocol.LiveItem{
-			RoomID: text(r.ID), UserID: r.Owner.ID, Title: r.Title, Cover: s.clipEndpoint(c) + r.Cover,
+			RoomID: text(r.ID), UserID: r.Owner.ID, Title: r.Title, Cover: s.liveCover(c, r),
 			Avatar: avatar(r.Owner), Nickname: r.Owner.Nickname, IsFollow: follows,
 		}
 		if r.OnAir {
@@ -33,6 +37,17 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 	return rep, nil
 }
 
+// liveCover is the picture of a room in the list: its own, else its owner's.
+func (s *Server) liveCover(c *api.Call, r live.Room) string {
+	switch {
+	case r.Cover == "":
+		return avatar(r.Owner)
+	case strings.HasPrefix(r.Cover, "http"):
+		return r.Cover
+	}
+	return s.clipEndpoint(c) + r.Cover
+}
+
 // fallbackLiveList fills in where live streams are, which does not depend on
 // any service.
 func (s *Server) fallbackLiveList(c *api.Call, rep *protocol.LiveListReply) {
@@ -40,4 +55,103 @@ func (s *Server) fallbackLiveList(c *api.Call, rep *protocol.LiveListReply) {
 	rep.RTMP = "rtmp://" + b.at(s.ports.RTMP) + "/live/"
 	rep.HLS = b.live(s.ports.HLS)
 	rep.FLV = b.live(s.ports.FLV)
+}
+
+func liveCaller(c *api.Call) live.Caller {
+	return live.Caller{User: c.Principal.User, Role: c.Principal.Role, Language: c.Language}
+}
+
+// handleLiveCreate serves POST /live/create.
+func (s *Server) handleLiveCreate(c *api.Call, req *protocol.LiveCreateRequest) (*protocol.LiveCreateReply, error) {
+	id, err := s.deps.Live.Create(c.Context(), liveCaller(c), req.Title, req.Cover)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveCreateReply{RoomID: text(id)}, nil
+}
+
+// handleLiveEdit serves POST /live/edit.
+func (s *Server) handleLiveEdit(c *api.Call, req *protocol.LiveEditRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.Edit(c.Context(), liveCaller(c), req.RoomID, req.Title, req.Cover)
+}
+
+// handleLiveClose serves POST /live/close.
+func (s *Server) handleLiveClose(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.Close(c.Context(), liveCaller(c), req.RoomID)
+}
+
+// handleLiveChat serves POST /live/chat.
+func (s *Server) handleLiveChat(c *api.Call, req *protocol.LiveChatRequest) (*protocol.SendReply, error) {
+	r, err := s.deps.Live.Chat(c.Context(), liveCaller(c), live.Send{
+		Room: req.RoomID, Type: req.Type, Content: req.Message, ClientMsgID: req.ClientMsgID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.SendReply{Time: r.Time, ServerMsgID: r.ServerMsgID}, nil
+}
+
+// handleLiveHistory serves GET /live/history.
+func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.LiveHistoryReply, error) {
+	list, err := s.deps.Live.History(c.Context(), req.RoomID, c.Language)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveHistoryReply{Online: s.deps.Live.Online(req.RoomID), List: list}, nil
+}
+
+// handleLiveDeleteMessage serves POST /live/delete-message.
+func (s *Server) handleLiveDeleteMessage(c *api.Call, req *protocol.LiveMessageRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.DeleteMessage(c.Context(), liveCaller(c), req.RoomID, req.ServerMsgID)
+}
+
+// maxSeconds keeps a number of seconds from overflowing a time.Duration.
+const maxSeconds = 1 << 32
+
+// handleLiveMute serves POST /live/mute.
+func (s *Server) handleLiveMute(c *api.Call, req *protocol.LiveMuteRequest) (*protocol.HeadReply, error) {
+	d := time.Duration(max(min(req.Seconds, maxSeconds), -1)) * time.Second
+	return nil, s.deps.Live.Mute(c.Context(), liveCaller(c), req.RoomID, req.UserID, d)
+}
+
+// handleLiveUnmute serves POST /live/unmute.
+func (s *Server) handleLiveUnmute(c *api.Call, req *protocol.LiveUserRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.Unmute(c.Context(), liveCaller(c), req.RoomID, req.UserID)
+}
+
+// handleLiveSlow serves POST /live/slow.
+func (s *Server) handleLiveSlow(c *api.Call, req *protocol.LiveSlowRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.SetSlow(c.Context(), liveCaller(c), req.RoomID, req.Seconds)
+}
+
+// handleSetLiveWords serves POST /live/words.
+func (s *Server) handleSetLiveWords(c *api.Call, req *protocol.LiveWordsRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.SetWords(c.Context(), liveCaller(c), req.RoomID, req.Words)
+}
+
+// handleLiveWords serves GET /live/words.
+func (s *Server) handleLiveWords(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.LiveWordsReply, error) {
+	list, err := s.deps.Live.Words(c.Context(), liveCaller(c), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveWordsReply{List: list}, nil
+}
+
+// handleSetLiveModerators serves POST /live/moderators.
+func (s *Server) handleSetLiveModerators(c *api.Call, req *protocol.LiveModeratorsRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Live.SetModerators(c.Context(), liveCaller(c), req.RoomID, req.UserIDs)
+}
+
+// handleLiveModerators serves GET /live/moderators.
+func (s *Server) handleLiveModerators(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.LiveModeratorsReply, error) {
+	list, err := s.deps.Live.Moderators(c.Context(), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	rep := &protocol.LiveModeratorsReply{}
+	for _, a := range list {
+		rep.List = append(rep.List, protocol.LiveModerator{UserID: text(a.ID), Nickname: a.Nickname, Avatar: avatar(a)})
+	}
+	return rep, nil
 }

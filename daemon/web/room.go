@@ -211,17 +211,14 @@ func optionalBool(field, v string) (*bool, error) {
 	return &b, nil
 }
 
-// faqs is how many questions there are in protocol/text.
-const faqs = 3
+// faqs are the questions and answers in protocol/text.
+var faqs = [][2]string{{"faqTitle1", "faqText1"}, {"faqTitle2", "faqText2"}, {"faqTitle3", "faqText3"}}
 
 // handleFAQ serves GET /room/faq.
 func (s *Server) handleFAQ(c *api.Call, _ *protocol.NoRequest) (*protocol.FAQReply, error) {
 	rep := &protocol.FAQReply{}
-	for i := 1; i <= faqs; i++ {
-		n := strconv.Itoa(i)
-		rep.List = append(rep.List, protocol.FAQItem{
-			Title: protocol.Text(c.Language, "faqTitle"+n), Content: protocol.Text(c.Language, "faqText"+n),
-		})
+	for _, q := range faqs {
+		rep.List = append(rep.List, protocol.FAQItem{Title: protocol.Text(c.Language, q[0]), Content: protocol.Text(c.Language, q[1])})
 	}
 	return rep, nil
 }

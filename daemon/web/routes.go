@@ -44,6 +44,9 @@ const (
 	noRoom    = protocol.CodeNoRoom
 )
 
+// keepOrder is who may keep order in a live room.
+const keepOrder = "The owner, moderators and system administrators may; nobody acts on somebody of their own rank or above."
+
 // routes is every call, sorted by path and method.
 func (s *Server) routes() []api.Route {
 	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
@@ -68,7 +71,32 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, often, bad, noRoom)),
 		api.Handle(post, "/imlogic/push-room", api.User, "Send a message to a group", s.handlePushRoom, tag(tagRoom),
 			codes(forbidden, unknown, often, bad, noRoom)),
+		api.Handle(post, "/live/chat", api.User, "Write in a live room", s.handleLiveChat, tag(tagLive),
+			codes(forbidden, unknown, often, bad, conflict, noRoom)),
+		api.Handle(post, "/live/close", api.User, "Close a live room", s.handleLiveClose, tag(tagLive), codes(forbidden, unknown, often),
+			api.About("Its owner may, and system administrators. Its readers are told and put out; /live/create opens it again.")),
+		api.Handle(post, "/live/create", api.User, "Make the caller's live room", s.handleLiveCreate, tag(tagLive), codes(bad, often, noRoom),
+			api.About("Everybody has one: a second call answers the same room.")),
+		api.Handle(post, "/live/delete-message", api.User, "Delete a message of a live room", s.handleLiveDeleteMessage, tag(tagLive),
+			codes(forbidden, unknown, often), api.About("Its author may; the owner, moderators and system administrators may for those below them.")),
+		api.Handle(post, "/live/edit", api.User, "Change title and cover of a live room", s.handleLiveEdit, tag(tagLive),
+			codes(forbidden, unknown, bad, often), api.About("Its owner may, and system administrators.")),
+		api.Handle(get, "/live/history", api.Guest, "The last messages of a live room", s.handleLiveHistory, tag(tagLive), codes(unknown),
+			api.About("The long connection brings the same after op 12 with live_ and the RoomId.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
+		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
+		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
+			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
+		api.Handle(post, "/live/mute", api.User, "Keep a user from writing in a live room", s.handleLiveMute, tag(tagLive),
+			codes(forbidden, unknown, bad, often), api.About(keepOrder)),
+		api.Handle(post, "/live/slow", api.User, "Set the slow mode of a live room", s.handleLiveSlow, tag(tagLive),
+			codes(forbidden, unknown, bad, often), api.About(keepOrder)),
+		api.Handle(post, "/live/unmute", api.User, "Let a user write in a live room again", s.handleLiveUnmute, tag(tagLive),
+			codes(forbidden, unknown, often), api.About(keepOrder)),
+		api.Handle(get, "/live/words", api.User, "What nobody may write in a live room", s.handleLiveWords, tag(tagLive),
+			codes(forbidden, unknown), api.About(keepOrder)),
+		api.Handle(post, "/live/words", api.User, "Set what nobody may write in a live room", s.handleSetLiveWords, tag(tagLive),
+			codes(forbidden, unknown, bad, often), api.About(keepOrder)),
 		api.Handle(get, "/obstore/client_token", api.User, "Token for uploading files", s.handleClientToken, tag(tagApp), full(),
 			api.Fallback(s.fallbackClientToken)),
 		api.Handle(post, "/report", api.User, "Tell the moderators about something", s.handleReport, tag(tagApp), codes(unknown, often, bad, noRoom),

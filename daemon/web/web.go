@@ -115,6 +115,20 @@ type (
 	}
 	lives interface {
 		List(ctx context.Context, viewer int64) ([]live.Room, error)
+		Create(ctx context.Context, c live.Caller, title, cover string) (int64, error)
+		Edit(ctx context.Context, c live.Caller, room int64, title, cover string) error
+		Close(ctx context.Context, c live.Caller, room int64) error
+		Chat(ctx context.Context, c live.Caller, m live.Send) (live.Receipt, error)
+		History(ctx context.Context, room int64, language string) ([]protocol.LiveMessage, error)
+		Online(room int64) int
+		DeleteMessage(ctx context.Context, c live.Caller, room int64, serverMsgID string) error
+		Mute(ctx context.Context, c live.Caller, room, user int64, d time.Duration) error
+		Unmute(ctx context.Context, c live.Caller, room, user int64) error
+		SetSlow(ctx context.Context, c live.Caller, room int64, seconds int) error
+		SetWords(ctx context.Context, c live.Caller, room int64, list string) error
+		Words(ctx context.Context, c live.Caller, room int64) ([]string, error)
+		SetModerators(ctx context.Context, c live.Caller, room int64, list string) error
+		Moderators(ctx context.Context, room int64) ([]store.Account, error)
 	}
 )
 
