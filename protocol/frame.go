@@ -14,9 +14,18 @@ const (
 	// MaxPushBody bounds the body of a push: the app reads 4096 bytes at once
 	// and never carries a rest over, so 4080 is all that fits behind the header.
 	MaxPushBody = 4080
+	// MaxAppBytes bounds what the app may find in one read, unless it is all of
+	// the 4096: it looks for the next length behind the last frame, and 1 to 3
+	// bytes before the end of its buffer that overruns it (wire.md 7.5 F3).
+	MaxAppBytes = 4092
 
 	frameVersion = 1
 )
+
+// FitsPush reports whether the body of a push may have n bytes. Messages for
+// which it says no are refused when they are sent, for all clients, so that
+// delivery has no holes.
+func FitsPush(n int) bool { return HeaderBytes+n <= MaxAppBytes || n == MaxPushBody }
 
 // ErrFrame reports bytes that are not a frame. The connection is beyond repair.
 var ErrFrame = errors.New("bad frame")

@@ -74,6 +74,16 @@ func TestLargestPushFillsTheAppsBuffer(t *testing.T) {
 	}
 }
 
+// The app walks its buffer frame by frame and reads the next length behind the
+// last one: 1 to 3 bytes before the end of the buffer that overruns it.
+func TestAPushLeavesRoomForTheNextLengthOrNone(t *testing.T) {
+	for n, want := range map[int]bool{0: true, 1: true, 4076: true, 4077: false, 4078: false, 4079: false, 4080: true, 4081: false} {
+		if got := protocol.FitsPush(n); got != want {
+			t.Errorf("a body of %d bytes: %v, want %v (wire.md 7.5 F1, F3)", n, got, want)
+		}
+	}
+}
+
 // frame is a well-formed heartbeat with a three-byte body, changed by edit.
 func frame(edit func(b []byte) []byte) []byte {
 	return edit(protocol.AppendFrame(nil, protocol.OpHeartbeat, 1, []byte("abc")))

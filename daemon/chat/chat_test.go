@@ -531,6 +531,36 @@ func TestTheLongestMessageFitsTheApp(t *testing.T) {
 	}
 }
 
+// Found by a reviewer: frames of 4093 to 4095 bytes were pushed, over which the
+// app loses its connection.
+func TestMessagesThatOverrunTheAppAreRefused(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.friends()
+	w.gw.connect(b, b)
+	send := func(n int) error {
+		_, err := w.chat.SendPrivate(t.Context(), chat.Caller{User: a, Session: a}, chat.Send{To: b, Content: strings.Repeat("x", n)})
+		return err
+	}
+	if err := send(1); err != nil {
+		t.Fatal(err)
+	}
+	head := len(w.waitPush("x").Body) - 1
+	for body := protocol.MaxPushBody - 5; body <= protocol.MaxPushBody+1; body++ {
+		want := protocol.CodeOK
+		if !protocol.FitsPush(body) {
+			want = protocol.CodeBadValue
+		}
+		if err := send(body - head); protocol.CodeOf(err) != want {
+			t.Errorf("a push of %d bytes: %v, want code %d", body, err, want)
+		}
+	}
+	for _, p := range w.gw.take(b) {
+		if !protocol.FitsPush(len(p.Body)) {
+			t.Errorf("a push of %d bytes went out", len(p.Body))
+		}
+	}
+}
+
 func TestBlockedMessagesAreStoredButNotShown(t *testing.T) {
 	w := newWorld(t, chat.Config{})
 	a, b := w.friends()

@@ -93,7 +93,7 @@ func checkSend(c Caller, m Send) error {
 		return badValue("ClientMsgId", "badText")
 	case len(m.ReplyTo) > maxReplyToBytes:
 		return badValue("ReplyTo", "badText")
-	case len(m.Content) > protocol.MaxPushBody || pushSize(c.User, m) > protocol.MaxPushBody:
+	case len(m.Content) > protocol.MaxPushBody || !protocol.FitsPush(pushSize(c.User, m)):
 		return protocol.Errorf(protocol.CodeBadValue, "messageTooLong")
 	}
 	return nil

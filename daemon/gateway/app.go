@@ -8,7 +8,7 @@ import (
 // frame in it, never keeps a rest, and takes a graceful close for silence
 // (wire.md 7.4, 7.5; K1). Everything that this costs stands in this file:
 //
-//	F1  appCanRead, appBatch  one frame, at most 4096 bytes
+//	F1  appCanRead, appBatch  one frame, at most 4092 bytes or 4096
 //	F2  appBatch, write.go    one write, which the kernel takes whole or the connection is reset
 //	F3  appPace               pauses between writes; batches of data of at most AppConfig.Batch bytes
 //	F4  appPace               op 3 and 8 alone, silence before and after
@@ -30,7 +30,7 @@ func isApp(t Transport, a authBody) bool {
 
 // appCanRead reports whether a push may go to the app at all.
 func appCanRead(op protocol.Op, body []byte) bool {
-	return op >= protocol.OpPrivate && len(body) <= protocol.MaxPushBody && complete(body, op != protocol.OpPrivate)
+	return op >= protocol.OpPrivate && protocol.FitsPush(len(body)) && complete(body, op != protocol.OpPrivate)
 }
 
 // appPace says when the next byte may go to one app, and what it may be. It is

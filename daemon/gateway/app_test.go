@@ -76,6 +76,23 @@ func TestAppFrameOfExactlyTheBufferAndNothingLarger(t *testing.T) {
 	}
 }
 
+// 4093 to 4095 bytes overrun the app's buffer (wire.md 7.5 F3): a frame of that
+// size does not go to it.
+func TestAppIsNeverGivenAFrameThatOverrunsItsBuffer(t *testing.T) {
+	s := start(t, quick())
+	a := s.app(t, 1, 11)
+	for n := protocol.MaxPushBody - 3; n < protocol.MaxPushBody; n++ {
+		if got := s.Push(1, text(uint64(n), n)); got != 0 { //nolint:gosec // small
+			t.Errorf("F3: a frame of %d bytes was queued", protocol.HeaderBytes+n)
+		}
+	}
+	s.Push(1, text(1, protocol.MaxPushBody-4))
+	if !a.WaitMessages(1, soon) {
+		t.Fatalf("no message, errors %v", a.Errors())
+	}
+	unhurt(t, a)
+}
+
 func TestAppHeartbeatRepliesStandAloneBetweenData(t *testing.T) {
 	s := start(t, quick())
 	a := s.app(t, 1, 11)

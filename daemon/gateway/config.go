@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gtiv/protocol"
 )
 
 // Config bounds and times the gateway. A zero field takes the default named
@@ -177,8 +179,8 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("gateway: %s is %v", name, v))
 		}
 	}
-	if c.App.Batch > scratchBytes {
-		errs = append(errs, fmt.Errorf("gateway: App.Batch is %d, the app reads at most %d bytes", c.App.Batch, scratchBytes))
+	if c.App.Batch > protocol.MaxAppBytes {
+		errs = append(errs, fmt.Errorf("gateway: App.Batch is %d, the app reads at most %d bytes", c.App.Batch, protocol.MaxAppBytes))
 	}
 	return errors.Join(errs...)
 }

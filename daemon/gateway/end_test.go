@@ -179,11 +179,15 @@ func TestKilledProcessResetsTheApp(t *testing.T) {
 }
 
 func TestNewRefusesWhatCannotBeMeant(t *testing.T) {
-	_, err := gateway.New(gateway.Config{Idle: -1, QueueFrames: -2, App: gateway.AppConfig{Batch: 9999}}, gateway.Deps{Authenticate: authenticate})
+	deps := gateway.Deps{Authenticate: authenticate}
+	_, err := gateway.New(gateway.Config{Idle: -1, QueueFrames: -2, App: gateway.AppConfig{Batch: 9999}}, deps)
 	for _, want := range []string{"Idle", "QueueFrames", "App.Batch"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not name %s", err, want)
 		}
+	}
+	if _, err := gateway.New(gateway.Config{App: gateway.AppConfig{Batch: 4093}}, deps); err == nil {
+		t.Error("batches that overrun the app's buffer were taken")
 	}
 	if _, err := gateway.New(gateway.Config{}, gateway.Deps{}); err == nil {
 		t.Error("made without Authenticate")

@@ -206,6 +206,7 @@ func TestBatchesOfTheApp(t *testing.T) {
 		{[]item{it(100, 0), it(20, flagAlone)}, 1},
 		{[]item{it(700, 0), it(700, 0), it(1, 0)}, 2},
 		{[]item{it(4096, 0), it(1, 0)}, 1},
+		{[]item{it(4000, 0), it(93, 0)}, 1}, // would overrun the app's buffer (F3)
 		{[]item{it(100, 0), it(100, flagSlow), it(100, 0)}, 2},
 		{[]item{it(1, 0)}, 1},
 	} {

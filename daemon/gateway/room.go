@@ -48,11 +48,11 @@ func (b *Broadcast) in(language string) []byte {
 // fits reports whether every client can take it.
 func (b *Broadcast) fits() bool {
 	for _, body := range b.ByLanguage {
-		if len(body) > protocol.MaxPushBody {
+		if !protocol.FitsPush(len(body)) {
 			return false
 		}
 	}
-	return len(b.Body) <= protocol.MaxPushBody
+	return protocol.FitsPush(len(b.Body))
 }
 
 // rooms are the broadcast rooms. A room exists while it has members.
@@ -320,7 +320,8 @@ func (g *Gateway) Rooms() int {
 }
 
 // Publish sends a frame to all who joined the room, and reports how many they
-// are. It never waits. A body over protocol.MaxPushBody is sent to nobody.
+// are. It never waits. A body for which protocol.FitsPush says no is sent to
+// nobody.
 func (g *Gateway) Publish(name string, b Broadcast) int {
 	if !b.fits() {
 		g.stats.unreadable.Add(1)
