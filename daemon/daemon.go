@@ -269,6 +269,7 @@ func (d *Daemon) announce() {
 func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	grace := func() time.Duration { return time.Duration(d.cfg.Load().Daemon.Grace) }
 	https := api.NewServer(d.web, d.log)
+	waiting := newHandshakes(maxHandshakes, d.sharedAddress)
 	parts := map[string]func(context.Context) error{
 		"gateway": d.gateway.Run,
 		"http": func(ctx context.Context) error {
@@ -287,7 +288,7 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 		parts[fmt.Sprintf("comet %d", i)] = func(ctx context.Context) error { return d.gateway.ServeTCP(ctx, ln) }
 	}
 	for i, ln := range d.sockets.tls {
-		front := newTLSFront(ln, d.cert, d.gateway.ServeConn)
+		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting)
 		parts[fmt.Sprintf("tls %d", i)] = func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return front.run(ctx) })

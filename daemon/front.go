@@ -8,36 +8,132 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"gtiv/daemon/limit"
 )
 
 // tlsHandshake is how long a client may take for TLS and its first byte.
 const tlsHandshake = 15 * time.Second
 
-// maxHandshakes bounds TLS handshakes in progress: each costs CPU and a
-// goroutine before anybody has proved anything.
-const maxHandshakes = 256
+// The handshakes in progress are bounded, because each costs CPU, memory and a
+// descriptor before anybody has proved anything: maxHandshakes in all, of those
+// addressHandshakes from one address (IPv6: one /64). Above that the oldest
+// makes room if it had handshakeGrace, else the newcomer is closed: silent
+// connections keep out nobody for long, and a flood is not served in vain.
+const (
+	maxHandshakes     = 256
+	addressHandshakes = 16
+	handshakeGrace    = 2 * time.Second
+)
+
+// handshakes are the connections on the TLS ports that have not said yet what
+// they are.
+type handshakes struct {
+	total, perAddress int
+	grace             time.Duration
+	shared            func(netip.Addr) bool // addresses of many people, which perAddress does not bind
+
+	mu   sync.Mutex
+	list []*handshake // oldest first; guarded by mu
+}
+
+func newHandshakes(total int, shared func(netip.Addr) bool) *handshakes {
+	return &handshakes{total: total, perAddress: addressHandshakes, grace: handshakeGrace, shared: shared}
+}
+
+// handshake is one of them.
+type handshake struct {
+	net.Conn
+	key   string // address; "" is not counted
+	since time.Time
+}
+
+// begin takes a connection in, if need be in place of an older one, which is
+// closed. It reports nil, with c closed, when there is no room.
+func (h *handshakes) begin(c net.Conn) *handshake {
+	n := &handshake{Conn: c, since: time.Now()}
+	if a := addressOf(c); !h.shared(a) {
+		n.key = limit.AddressKey(a)
+	}
+	old, ok := h.enter(n)
+	if old != nil {
+		_ = old.Close()
+	}
+	if !ok {
+		_ = c.Close()
+		return nil
+	}
+	return n
+}
+
+// enter takes n in and answers who had to make room for it.
+func (h *handshakes) enter(n *handshake) (old *handshake, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := h.crowdedLocked(n.key); i >= 0 {
+		old = h.list[i]
+		if n.since.Sub(old.since) < h.grace {
+			return nil, false
+		}
+		h.list = slices.Delete(h.list, i, i+1)
+	}
+	h.list = append(h.list, n)
+	return old, true
+}
+
+// crowdedLocked is the oldest handshake of the crowd that a newcomer would make
+// too large, -1 if none.
+func (h *handshakes) crowdedLocked(key string) int {
+	first, count := -1, 0
+	for i, o := range h.list {
+		if key != "" && o.key == key {
+			if count++; count == 1 {
+				first = i
+			}
+		}
+	}
+	switch {
+	case key != "" && count >= h.perAddress:
+		return first
+	case len(h.list) >= h.total:
+		return 0
+	}
+	return -1
+}
+
+// end takes a handshake out, if it is still in.
+func (h *handshakes) end(o *handshake) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.list, o); i >= 0 {
+		h.list = slices.Delete(h.list, i, i+1)
+	}
+}
 
 // tlsFront accepts on the TLS port and tells two kinds of clients apart: a
 // frame of the chat long connection starts with a zero byte (its length is
 // small), HTTP with a letter. The one goes to comet, the other to an
-// http.Server that accepts from this listener.
+// http.Server that accepts from this listener. It accepts whatever happens:
+// nobody waits behind somebody else's connections.
 type tlsFront struct {
-	ln    net.Listener
-	cfg   *tls.Config
-	comet func(ctx context.Context, c net.Conn)
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-	slots chan struct{}
+	ln      net.Listener
+	cfg     *tls.Config
+	comet   func(ctx context.Context, c net.Conn)
+	waiting *handshakes // of all TLS ports
+	conns   chan net.Conn
+	done    chan struct{}
+	once    sync.Once
 }
 
-func newTLSFront(ln net.Listener, cert tls.Certificate, comet func(context.Context, net.Conn)) *tlsFront {
+func newTLSFront(ln net.Listener, cert tls.Certificate, comet func(context.Context, net.Conn), waiting *handshakes) *tlsFront {
 	return &tlsFront{
-		ln: ln, comet: comet, conns: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes),
+		ln: ln, comet: comet, waiting: waiting, conns: make(chan net.Conn), done: make(chan struct{}),
 		cfg: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
 	}
 }
@@ -78,21 +174,16 @@ func (f *tlsFront) run(ctx context.Context) error {
 				continue
 			}
 		}
-		select {
-		case f.slots <- struct{}{}:
-			work.Go(func() {
-				f.sort(ctx, c)
-			})
-		case <-ctx.Done():
-			_ = c.Close()
+		if h := f.waiting.begin(c); h != nil {
+			work.Go(func() { f.sort(ctx, h) })
 		}
 	}
 }
 
 // sort does the handshake and sees who it is.
-func (f *tlsFront) sort(ctx context.Context, raw net.Conn) {
-	release := sync.OnceFunc(func() { <-f.slots })
-	defer release()
+func (f *tlsFront) sort(ctx context.Context, h *handshake) {
+	defer f.waiting.end(h)
+	raw := h.Conn
 	hello, cancel := context.WithTimeout(ctx, tlsHandshake)
 	defer cancel()
 	stop := context.AfterFunc(hello, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
@@ -103,7 +194,7 @@ func (f *tlsFront) sort(ctx context.Context, raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
-	release() // what follows is bounded by who takes the connection
+	f.waiting.end(h) // what follows is bounded by who takes the connection
 	p := &peeked{Conn: c, first: first[0], has: true}
 	if r.Buffered() > 1 {
 		rest, _ := r.Peek(r.Buffered())
@@ -118,6 +209,18 @@ func (f *tlsFront) sort(ctx context.Context, raw net.Conn) {
 	case <-f.done:
 		_ = c.Close()
 	}
+}
+
+// addressOf is the address of a connection's peer.
+func addressOf(c net.Conn) netip.Addr {
+	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // the zero address counts like any other
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// sharedAddress reports whether many people may stand behind an address: the
+// host itself and the proxies in front of it.
+func (d *Daemon) sharedAddress(a netip.Addr) bool {
+	return a.IsLoopback() || slices.ContainsFunc(d.cfg.Load().Site.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // peeked is a TLS connection some of whose bytes were read already.
