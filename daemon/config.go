@@ -99,7 +99,8 @@ type LimitsConfig struct {
 type GatewayConfig struct {
 	// SessionsPerUser is the number of connections of one account; above it the oldest is closed.
 	SessionsPerUser int `toml:"sessions_per_user"`
-	// ConnectionsPerAddress is the number of connections from one address.
+	// ConnectionsPerAddress is the number of connections from one address, and of
+	// those that speak HTTP.
 	ConnectionsPerAddress int `toml:"connections_per_address"`
 	// MaxConnections bounds all of them; 0 is as many as the limit of open files allows.
 	MaxConnections int `toml:"max_connections"`

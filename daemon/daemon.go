@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -268,12 +269,14 @@ func (d *Daemon) announce() {
 // frontParts are the parts that face clients, by name.
 func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	grace := func() time.Duration { return time.Duration(d.cfg.Load().Daemon.Grace) }
-	https := api.NewServer(d.web, d.log)
-	waiting := newHandshakes(maxHandshakes, d.sharedAddress)
+	https := d.httpServer()
+	share := sharesOf(openFiles(), d.opt.Config.Gateway.MaxConnections)
+	places := newPlaces(share.http, d.opt.Config.Gateway.ConnectionsPerAddress, d.sharedAddress, d.log)
+	waiting := newHandshakes(share.handshakes, d.sharedAddress)
 	parts := map[string]func(context.Context) error{
 		"gateway": d.gateway.Run,
 		"http": func(ctx context.Context) error {
-			return serveHTTP(ctx, api.NewServer(d.web, d.log), d.sockets.http, grace)
+			return serveHTTP(ctx, d.httpServer(), places.limit(d.sockets.http), grace)
 		},
 		"control": func(ctx context.Context) error { return d.admin.Run(ctx, d.control) },
 		"health":  d.watchHealth,
@@ -288,7 +291,7 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 		parts[fmt.Sprintf("comet %d", i)] = func(ctx context.Context) error { return d.gateway.ServeTCP(ctx, ln) }
 	}
 	for i, ln := range d.sockets.tls {
-		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting)
+		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting, places)
 		parts[fmt.Sprintf("tls %d", i)] = func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return front.run(ctx) })
@@ -297,6 +300,13 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 		}
 	}
 	return parts
+}
+
+// httpServer serves the public HTTP ports, plain or behind TLS.
+func (d *Daemon) httpServer() *http.Server {
+	srv := api.NewServer(d.web, d.log)
+	srv.ConnState = whenHijacked
+	return srv
 }
 
 // supervise runs a part. A part that returns before it was asked to is a

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"gtiv/daemon/apptest"
 	"gtiv/protocol"
 )
 
@@ -270,4 +272,42 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Error(err)
 	}
 	readRows(t, s.dir) // with its integrity check
+}
+
+// Found by a reviewer: connections to the HTTP ports could use up all files
+// that the process may open; then chat and the control socket refused everybody.
+func TestHTTPDoesNotTakeEverybodysFiles(t *testing.T) {
+	t.Parallel()
+	s := idleServer(t)
+	script := filepath.Join(t.TempDir(), "gtiv")
+	text := fmt.Sprintf("#!/bin/sh\nulimit -n 300\nexec %q \"$@\"\n", s.binary)
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil { //nolint:gosec // to be run
+		t.Fatal(err)
+	}
+	s.binary = script
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	alice, bob := couple(t, s)
+	for i := range 900 {
+		c := must(net.Dial("tcp", s.address([]int{portImbiz, portVideo, portTLS}[i%3])))(t)
+		defer c.Close()
+	}
+	// Connections that were not closed at once are held now.
+	connectApp(t, s, bob)
+	eventually(t, "silent connections make room on the TLS port", func() bool {
+		c, err := apptest.Dial(t.Context(), s.address(portTLS), apptest.ClientConfig{
+			Token: alice.token, Platform: "test", Features: []string{"sync"}, TLS: anyCertificate,
+		})
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	if code, out := s.exitCode("status", "--data", s.dir); code != 0 {
+		t.Errorf("gtiv status: %d, %s", code, out)
+	}
+	if strings.Contains(s.log.String(), "too many open files") {
+		t.Error("the daemon ran out of files")
+	}
 }

@@ -118,22 +118,23 @@ func (h *handshakes) end(o *handshake) {
 
 // tlsFront accepts on the TLS port and tells two kinds of clients apart: a
 // frame of the chat long connection starts with a zero byte (its length is
-// small), HTTP with a letter. The one goes to comet, the other to an
-// http.Server that accepts from this listener. It accepts whatever happens:
-// nobody waits behind somebody else's connections.
+// small), HTTP with a letter. The one goes to comet, the other, if there is a
+// place for it, to an http.Server that accepts from this listener. It accepts
+// whatever happens: nobody waits behind somebody else's connections.
 type tlsFront struct {
 	ln      net.Listener
 	cfg     *tls.Config
 	comet   func(ctx context.Context, c net.Conn)
 	waiting *handshakes // of all TLS ports
+	places  *places
 	conns   chan net.Conn
 	done    chan struct{}
 	once    sync.Once
 }
 
-func newTLSFront(ln net.Listener, cert tls.Certificate, comet func(context.Context, net.Conn), waiting *handshakes) *tlsFront {
+func newTLSFront(ln net.Listener, cert tls.Certificate, comet func(context.Context, net.Conn), waiting *handshakes, p *places) *tlsFront {
 	return &tlsFront{
-		ln: ln, comet: comet, waiting: waiting, conns: make(chan net.Conn), done: make(chan struct{}),
+		ln: ln, comet: comet, waiting: waiting, places: p, conns: make(chan net.Conn), done: make(chan struct{}),
 		cfg: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
 	}
 }
@@ -195,7 +196,7 @@ func (f *tlsFront) sort(ctx context.Context, h *handshake) {
 		return
 	}
 	f.waiting.end(h) // what follows is bounded by who takes the connection
-	p := &peeked{Conn: c, first: first[0], has: true}
+	p := &peeked{Conn: c, first: first[0], has: true, leave: func() {}}
 	if r.Buffered() > 1 {
 		rest, _ := r.Peek(r.Buffered())
 		p.rest = append([]byte(nil), rest[1:]...)
@@ -204,23 +205,17 @@ func (f *tlsFront) sort(ctx context.Context, h *handshake) {
 		f.comet(ctx, p)
 		return
 	}
+	leave, ok := f.places.take(addressOf(raw))
+	if !ok {
+		_ = raw.Close()
+		return
+	}
+	p.leave = leave
 	select {
 	case f.conns <- p:
 	case <-f.done:
-		_ = c.Close()
+		_ = p.Close()
 	}
-}
-
-// addressOf is the address of a connection's peer.
-func addressOf(c net.Conn) netip.Addr {
-	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // the zero address counts like any other
-	return ap.Addr().Unmap().WithZone("")
-}
-
-// sharedAddress reports whether many people may stand behind an address: the
-// host itself and the proxies in front of it.
-func (d *Daemon) sharedAddress(a netip.Addr) bool {
-	return a.IsLoopback() || slices.ContainsFunc(d.cfg.Load().Site.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // peeked is a TLS connection some of whose bytes were read already.
@@ -229,7 +224,16 @@ type peeked struct {
 	first byte
 	has   bool
 	rest  []byte
+	leave func() // gives back its place among the HTTP connections
 }
+
+// Close closes the connection and gives its place back.
+func (p *peeked) Close() error {
+	defer p.leave()
+	return p.Conn.Close()
+}
+
+func (p *peeked) leavePlace() { p.leave() }
 
 // NetConn is the TLS connection, not what is below it: who looks for the socket
 // under this one must see that TLS is in between, or it writes around it.

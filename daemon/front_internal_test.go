@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,7 +22,7 @@ type frontFixture struct {
 
 func nobody(netip.Addr) bool { return false }
 
-func startFront(t *testing.T, waiting *handshakes) *frontFixture {
+func startFront(t *testing.T, waiting *handshakes, p *places) *frontFixture {
 	t.Helper()
 	cert, err := certificate(Default(), t.TempDir())
 	if err != nil {
@@ -35,7 +36,7 @@ func startFront(t *testing.T, waiting *handshakes) *frontFixture {
 		_, _ = io.WriteString(c, "comet")
 		_ = c.Close()
 	}
-	f := newTLSFront(ln, cert, comet, waiting)
+	f := newTLSFront(ln, cert, comet, waiting, p)
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "http")
 	})}
@@ -78,7 +79,7 @@ const anyRequest = "GET / HTTP/1.0\r\n\r\n"
 // Found by a reviewer: 256 connections of one address that said nothing kept
 // everybody off the port.
 func TestSilentConnectionsOfOneAddressShutNobodyElseOut(t *testing.T) {
-	f := startFront(t, newHandshakes(maxHandshakes, nobody))
+	f := startFront(t, newHandshakes(maxHandshakes, nobody), newPlaces(100, 100, nobody, slog.New(slog.DiscardHandler)))
 	for range maxHandshakes + 44 {
 		f.dial("127.0.0.1")
 	}
@@ -102,7 +103,7 @@ func TestSilentConnectionsMakeRoomWhenTheyHadTheirTime(t *testing.T) {
 		"of a proxy":     {total: 4, perAddress: 1, grace: 50 * time.Millisecond, shared: func(netip.Addr) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := startFront(t, h)
+			f := startFront(t, h, newPlaces(100, 100, nobody, slog.New(slog.DiscardHandler)))
 			old := f.dial("127.0.0.1")
 			for range 3 {
 				f.dial("127.0.0.1")

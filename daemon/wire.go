@@ -52,7 +52,7 @@ func gatewayConfig(c Config) gateway.Config {
 	proxies := append([]netip.Prefix{}, c.Site.TrustedProxies...)
 	return gateway.Config{
 		SessionsPerUser: c.Gateway.SessionsPerUser, ConnectionsPerAddress: c.Gateway.ConnectionsPerAddress,
-		MaxConnections: c.Gateway.MaxConnections, Unlimited: proxies,
+		MaxConnections: sharesOf(openFiles(), c.Gateway.MaxConnections).comet, Unlimited: proxies,
 		Handshake: time.Duration(c.Gateway.Handshake), Idle: time.Duration(c.Gateway.Idle),
 	}
 }
