@@ -34,7 +34,6 @@ import (
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/daemon/web/api"
-	"gtiv/protocol"
 	"gtiv/store"
 	"gtiv/store/queue"
 )
@@ -171,7 +170,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 	}
 	d.account, err = account.New(accountConfig(d.opt.Config), account.Deps{
 		Store: d.store, SealKey: key, Logger: d.log.With("component", "account"),
-		Kick:       func(session int64) { d.gateway.Kick(session, protocol.Text(d.cfg.Load().Site.Language, "loggedOut")) },
+		Kick:       func(session int64) { d.gateway.Kick(session) },
 		Forget:     d.forget,
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,

@@ -268,9 +268,9 @@ func TestAppThatSendsNothingIsResetWhenIdle(t *testing.T) {
 }
 
 func TestAppIsToldAndResetOnKick(t *testing.T) {
-	s := start(t, quick())
+	s := start(t, quick(), func(d *gateway.Deps) { d.RevokedText = func(string) string { return "bye" } })
 	a, other := s.app(t, 1, 11), s.app(t, 1, 12)
-	if n := s.Kick(11, "bye"); n != 1 {
+	if n := s.Kick(11); n != 1 {
 		t.Fatalf("kicked %d connections", n)
 	}
 	if s.SessionOnline(11) || !s.SessionOnline(12) {
@@ -288,6 +288,32 @@ func TestAppIsToldAndResetOnKick(t *testing.T) {
 	}
 	if other.Wait(100*time.Millisecond, func(a *apptest.App) bool { return len(a.Errors()) > 0 }) {
 		t.Errorf("the other login session suffered: %v", other.Errors())
+	}
+}
+
+// Found by a reviewer: the farewell was in the site's language, not the reader's.
+func TestKickSpeaksTheReadersLanguage(t *testing.T) {
+	s := start(t, quick(), func(d *gateway.Deps) {
+		d.RevokedText = func(language string) string { return "bye in " + language }
+		d.Authenticate = func(_ context.Context, token string) (gateway.Identity, error) {
+			return gateway.Identity{User: 1, Session: 11, Language: token}, nil
+		}
+	})
+	for _, language := range []string{"zh", "en"} {
+		a, err := apptest.DialApp(s.tcp, apptest.AppConfig{Token: language, User: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if !a.WaitLogin(soon) {
+			t.Fatalf("no op 8, errors %v", a.Errors())
+		}
+		if n := s.Kick(11); n != 1 {
+			t.Fatalf("kicked %d connections", n)
+		}
+		if !a.WaitMessages(1, soon) || a.Messages()[0].Content != "bye in "+language {
+			t.Errorf("%s: told %+v", language, a.Messages())
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func TestKickAndCloseOfOtherClients(t *testing.T) {
 	for i, over := range everyTransport {
 		session := int64(50 + i)
 		c := s.client(t, over, fmt.Sprintf("1.%d", session), "seq")
-		if n := s.Kick(session, "x"); n != 1 {
+		if n := s.Kick(session); n != 1 {
 			t.Fatalf("kicked %d", n)
 		}
 		f := expect(t, c, protocol.OpPrivate)

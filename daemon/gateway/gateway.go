@@ -267,12 +267,13 @@ func (g *Gateway) pushTo(list []*session, p *Push) int {
 	return n
 }
 
-// Kick tells the connections of a login session that it ended (type 16), and
-// closes them at least Config.Farewell later. It reports how many there were.
-func (g *Gateway) Kick(session int64, text string) int {
+// Kick tells the connections of a login session that it ended (type 16), each in
+// the language of its login, and closes them at least Config.Farewell later. It
+// reports how many there were.
+func (g *Gateway) Kick(session int64) int {
 	n := 0
 	for _, s := range g.sessions.get(session) {
-		if s.leave(s.info.User, text) {
+		if s.leave(s.info.User, g.deps.RevokedText(s.info.Language)) {
 			n++
 		}
 	}
