@@ -88,14 +88,14 @@ var (
 type Origin struct {
 	Address  netip.Addr
 	Agent    string // user agent, for the list of sessions
-	Language string // as the client sent it
+	Language string // as the client sent it, "" if it did not
 }
 
 // Principal is who calls. User 0 is a guest.
 type Principal struct {
 	User, Session int64
 	Role          int
-	Language      string // last known language of the account
+	Language      string // last known language of the account, "" is the site's
 }
 
 // Login is the answer to a login or a sign-up.

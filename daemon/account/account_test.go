@@ -140,6 +140,21 @@ func TestRegisteredAccountCanLogIn(t *testing.T) {
 	wantCode(t, "built-in account", err, protocol.CodePassword)
 }
 
+func TestTheLanguageOfAnAccountIsTheOneItChose(t *testing.T) {
+	w := newWorld(t, config())
+	p, _ := w.register("anna")
+	for _, step := range []struct{ sent, want string }{{"", ""}, {"zh-CN", "zh"}, {"", "zh"}, {"en", "en"}} {
+		o := home
+		o.Language = step.sent
+		if _, err := w.s.Login(t.Context(), o, "anna", "secret-anna"); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := w.store.Account(t.Context(), p.User); err != nil || a.Language != step.want {
+			t.Errorf("after a login with %q: language %q, %v, want %q", step.sent, a.Language, err, step.want)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	w := newWorld(t, config())
 	for name, ok := range map[string]bool{

@@ -198,7 +198,7 @@ func (e exporter) conversation(c store.Position) error {
 			if m.Gone != store.Here || m.HiddenFrom == e.p.User {
 				continue
 			}
-			if err := enc.Encode(exportMessage(m, e.p.Language)); err != nil {
+			if err := enc.Encode(exportMessage(m, protocol.LanguageOf(e.p.Language, e.s.cfg.Load().Language))); err != nil {
 				return err
 			}
 		}

@@ -362,6 +362,11 @@ func TestTheOriginOfACallReachesTheService(t *testing.T) {
 	if o.Address.String() != "192.0.2.1" || len(o.Agent) != 200 || o.Language != "zh" {
 		t.Errorf("%+v", o)
 	}
+	// Found by a reviewer: the site's language was stored as the account's choice.
+	s.do("POST", "/user/register-by-username", "username=a&password=b", "Content-Type", "application/x-www-form-urlencoded")
+	if got := s.fakes.origin.Language; got != "" {
+		t.Errorf("a client that named no language chose %q", got)
+	}
 	s.do("GET", "/user/info", "", "LanguageCode", "zh")
 	if s.fakes.lang != "zh" {
 		t.Errorf("language noted: %q", s.fakes.lang)

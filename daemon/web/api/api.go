@@ -58,7 +58,7 @@ type Principal struct {
 type Origin struct {
 	Address  netip.Addr
 	Agent    string // at most 200 bytes
-	Language string
+	Language string // that the client asked for, "" if it named none
 }
 
 // Call is one request on its way through a handler.

@@ -150,7 +150,9 @@ func (t *Table) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 		Request: r.WithContext(ctx), Language: t.Language(r), ID: w.Header().Get("X-Request-Id"),
 		Origin: Origin{Address: t.cfg.Address(r), Agent: clean(agent[:min(len(agent), maxAgent)])},
 	}
-	c.Origin.Language = c.Language
+	if r.Header.Get(languageHeader) != "" {
+		c.Origin.Language = c.Language
+	}
 	setDeadlines(w, route)
 	rep, err := t.run(w, c, route)
 	switch {
@@ -288,7 +290,6 @@ func (t *Table) authenticate(c *Call, who Who) error {
 	c.Principal = p
 	if c.Request.Header.Get(languageHeader) == "" {
 		c.Language = protocol.LanguageOf(p.Language, c.Language)
-		c.Origin.Language = c.Language
 	}
 	return nil
 }

@@ -275,13 +275,13 @@ func TestTooManyAtOnceAreTurnedAway(t *testing.T) {
 
 func TestTheLanguageIsTheCallersOwn(t *testing.T) {
 	f := newFixture(t, api.Handle("GET", "/x", api.User, "", func(c *api.Call, _ *protocol.NoRequest) (*echoReply, error) {
-		return &echoReply{Text: c.Language + " " + c.Origin.Language}, nil
+		return &echoReply{Text: c.Language + " (" + c.Origin.Language + ")"}, nil
 	}))
 	for _, tt := range []struct{ token, header, want string }{
-		{"good", "", "zh zh"},   // what the account last used
-		{"good", "en", "en en"}, // what it asks for now
-		{"admin", "", "en en"},  // the default
-		{"admin", "zh-CN", "zh zh"},
+		{"good", "", "zh ()"},     // what the account last used
+		{"good", "en", "en (en)"}, // what it asks for now
+		{"admin", "", "en ()"},    // the default, which is nobody's choice
+		{"admin", "zh-CN", "zh (zh)"},
 	} {
 		w := f.do("GET", "/x", "", "Authorization", tt.token, "LanguageCode", tt.header)
 		if !strings.Contains(w.Body.String(), `"Text":"`+tt.want+`"`) {
