@@ -89,21 +89,21 @@ func checkRoomSend(c Caller, m RoomSend) error {
 		return badValue("ReplyTo", "badText")
 	case m.ReplyTo != "" && uuid.Validate(m.ReplyTo) != nil:
 		return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
-	case len(m.Content) > protocol.MaxPushBody || roomPushSize(c.User, m) > protocol.MaxPushBody:
+	case len(m.Content) > protocol.MaxPushBody || !roomPushFits(c.User, m):
 		return protocol.Errorf(protocol.CodeBadValue, "messageTooLong")
 	}
 	return nil
 }
 
-// roomPushSize is the size of the larger form that the message will have. Ids
-// and times have a fixed width, so it is known before.
-func roomPushSize(from int64, m RoomSend) int {
+// roomPushFits reports whether both forms that the message will have can be
+// pushed. Ids and times have a fixed width, so it is known before.
+func roomPushFits(from int64, m RoomSend) bool {
 	row := store.Message{
 		Kind: store.KindRoom, Room: m.Room, From: from, Type: int(m.Type), Content: m.Content, Seq: 1 << 40,
 		ServerMsgID: uuid.Nil.String(), Time: 1_000_000_000_000, ClientMsgID: m.ClientMsgID, ReplyTo: m.ReplyTo,
 	}
 	v := roomView{language: protocol.LanguageEnglish}
-	return max(len(roomBody(row, v)), len(roomFeatureBody(row, v)))
+	return protocol.FitsPush(len(roomBody(row, v))) && len(roomFeatureBody(row, v)) <= protocol.MaxPushBody
 }
 
 func (s *Service) newRoomMessage(c Caller, m RoomSend) store.NewRoomMessage {
