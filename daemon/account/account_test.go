@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,6 +248,34 @@ func TestAnAddressThatTriesManyNamesIsSlowedDown(t *testing.T) {
 	w.advance(time.Hour)
 	_, err = w.s.Login(t.Context(), home, "anna", "secret-anna")
 	wantCode(t, "an hour later", err, protocol.CodeOK)
+}
+
+// Found by a reviewer: the address was counted after the hash, so that hundreds
+// of guesses at once all found room.
+func TestManyNamesAtOnceDoNotSlipThrough(t *testing.T) {
+	cfg := config()
+	cfg.LoginFailures = 1
+	w := newWorld(t, cfg)
+	w.register("anna")
+	var guesses atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			if _, err := w.s.Login(context.Background(), home, fmt.Sprint("name", i), "123456"); code(err) == protocol.CodePassword {
+				guesses.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := guesses.Load(); n != 10 {
+		t.Errorf("%d of 50 guesses were checked, want 10", n)
+	}
+	// What was right is not counted, however often.
+	other := account.Origin{Address: netip.MustParseAddr("192.0.2.9")}
+	for range 15 {
+		_, err := w.s.Login(t.Context(), other, "anna", "secret-anna")
+		wantCode(t, "right password", err, protocol.CodeOK)
+	}
 }
 
 func TestManyTriesAtOnceDoNotSlipThrough(t *testing.T) {

@@ -33,18 +33,15 @@ func (s *Service) Login(ctx context.Context, o Origin, username, password string
 		return nil, protocol.TooOften(wait)
 	}
 	// An address that tries many names is slowed down too, later; a login of its
-	// own in between does not clear it.
-	if wait := s.sprays.Wait(from, sprayFactor*cfg.LoginFailures); wait > 0 {
+	// own in between does not clear it, it only is not counted.
+	if wait := s.sprays.Take(from, sprayFactor*cfg.LoginFailures); wait > 0 {
 		return nil, protocol.TooOften(wait)
 	}
-	a, err := s.store.AccountByName(ctx, username)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("log in: %w", err)
+	a, err := s.checkLogin(ctx, username, password)
+	if protocol.CodeOf(err) != protocol.CodePassword {
+		s.sprays.Undo(from)
 	}
-	if err := s.checkSecret(ctx, a, password); err != nil {
-		if protocol.CodeOf(err) == protocol.CodePassword {
-			s.sprays.Add(from)
-		}
+	if err != nil {
 		return nil, err
 	}
 	s.failures.Success(key)
@@ -52,6 +49,15 @@ func (s *Service) Login(ctx context.Context, o Origin, username, password string
 		return nil, banned(a)
 	}
 	return s.open(ctx, o, a)
+}
+
+// checkLogin finds the account of a user name and checks its secret.
+func (s *Service) checkLogin(ctx context.Context, username, secret string) (store.Account, error) {
+	a, err := s.store.AccountByName(ctx, username)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return a, fmt.Errorf("log in: %w", err)
+	}
+	return a, s.checkSecret(ctx, a, secret)
 }
 
 func banned(a store.Account) error {

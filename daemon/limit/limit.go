@@ -4,7 +4,6 @@
 package limit
 
 import (
-	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -128,15 +127,7 @@ func NewWindow(size time.Duration, now func() time.Time) *Window {
 
 // Take counts an event of key unless most were counted in the last window; then
 // it answers how long to wait. most of 0 or less means no limit.
-func (w *Window) Take(key string, most int) (wait time.Duration) { return w.take(key, most, 1) }
-
-// Wait is Take without counting.
-func (w *Window) Wait(key string, most int) (wait time.Duration) { return w.take(key, most, 0) }
-
-// Add counts an event whatever the limit.
-func (w *Window) Add(key string) { w.take(key, math.MaxInt, 1) }
-
-func (w *Window) take(key string, most, n int) (wait time.Duration) {
+func (w *Window) Take(key string, most int) (wait time.Duration) {
 	if most <= 0 {
 		return 0
 	}
@@ -149,8 +140,23 @@ func (w *Window) take(key string, most, n int) (wait time.Duration) {
 	if float64(s.prev)*left+float64(s.cur) >= float64(most) {
 		return s.start.Add(w.size).Sub(now)
 	}
-	s.cur += n
+	s.cur++
 	return 0
+}
+
+// Undo takes back an event of key that Take counted: it turned out to be none.
+// Counting first keeps many at once from slipping through.
+func (w *Window) Undo(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.t.m[key]
+	switch {
+	case e == nil: // no limit, or forgotten
+	case e.v.cur > 0:
+		e.v.cur--
+	case e.v.prev > 0: // the window has moved on in between
+		e.v.prev--
+	}
 }
 
 func (s *window) roll(now time.Time, size time.Duration) {

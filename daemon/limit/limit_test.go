@@ -81,18 +81,27 @@ func TestWindowSlides(t *testing.T) {
 	}
 }
 
-func TestWindowCanBeAskedWithoutCounting(t *testing.T) {
+func TestWindowTakesBackWhatWasNone(t *testing.T) {
 	c := newClock()
 	w := limit.NewWindow(time.Hour, c.now)
-	for range 3 {
-		if w.Wait("a", 2) != 0 {
-			t.Fatal("asking counted")
+	w.Undo("a") // of nothing
+	for range 5 {
+		if w.Take("a", 2) != 0 {
+			t.Fatal("what was taken back counts")
 		}
+		w.Undo("a")
 	}
-	w.Add("a")
-	w.Add("a")
-	if w.Wait("a", 2) == 0 {
+	w.Take("a", 2)
+	w.Take("a", 2)
+	if w.Take("a", 2) == 0 {
 		t.Error("two events were not counted")
+	}
+	c.advance(time.Hour) // into the next window
+	w.Undo("a")
+	w.Undo("a")
+	w.Undo("a")
+	if w.Take("a", 1) != 0 {
+		t.Error("what was taken back a window later counts")
 	}
 }
 
