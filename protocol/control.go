@@ -155,7 +155,8 @@ type AddUser struct {
 	Admin    bool   `json:",omitempty"`
 }
 
-// UserRef names a user by id or user name.
+// UserRef names a user by id or user name, as every User of a request does.
+// Digits are an id if there is such an account; "@" in front makes them a name.
 type UserRef struct{ User string }
 
 // SetPassword is POST /v1/users/password. It ends all sessions of the user.

@@ -170,6 +170,48 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestUserNamesThatPassForAnotherAccountAreRefused(t *testing.T) {
+	w := newWorld(t, config())
+	for name, ok := range map[string]bool{
+		"10024": false, " 10024 ": false, "１００２４": false, "٣٤": false, "0": false, "@10024": false, "＠anna": false,
+		"deleted-10001": false, "Deleted-1x": false, "ｄｅｌｅｔｅｄ-1": false,
+		"10024x": true, "1 2": true, "a@b": true, "deleted": true, "deleted-": true, "deleted-anna": true, "undeleted-1": true,
+	} {
+		_, err := w.s.RegisterByUsername(t.Context(), home, name, "secret", "")
+		if (err == nil) != ok {
+			t.Errorf("user name %q: %v, want allowed %v", name, err, ok)
+		}
+		if _, err := w.s.Add(t.Context(), name, "secret", "", store.RoleUser); err == nil {
+			t.Errorf("an operator made %q", name)
+		}
+	}
+}
+
+// Found by a reviewer: "gtiv user ban 10002" hit the account of that name.
+func TestOperatorsFindAccountsByIDFirst(t *testing.T) {
+	w := newWorld(t, config())
+	victim, _ := w.register("anna")
+	named := func(name string) int64 {
+		a, err := w.store.CreateAccount(t.Context(), store.NewAccount{Username: name, Nickname: name, Role: store.RoleUser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.ID
+	}
+	// Of before such names were refused, and of a phone number.
+	other, phone := named(fmt.Sprint(victim.User)), named("8613800000000")
+	for who, want := range map[string]int64{
+		fmt.Sprint(victim.User): victim.User, "anna": victim.User, "@ANNA": victim.User, fmt.Sprint("@", victim.User): other,
+		"8613800000000": phone, "@8613800000000": phone, fmt.Sprint(phone): phone,
+		"99999": 0, "@99999": 0, "@": 0, "": 0, "99999999999999999999": 0, fmt.Sprint("+", victim.User): 0,
+	} {
+		a, err := w.s.Find(t.Context(), who)
+		if a.ID != want || (err == nil) != (want != 0) {
+			t.Errorf("%q is %d, %v, want %d", who, a.ID, err, want)
+		}
+	}
+}
+
 func TestNicknames(t *testing.T) {
 	w := newWorld(t, config())
 	p, _ := w.register("anna")

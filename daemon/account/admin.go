@@ -33,15 +33,17 @@ func (s *Service) List(ctx context.Context, f Filter) ([]store.Account, int64, e
 	return list, list[len(list)-1].ID, nil
 }
 
-// Find finds an account by id or user name. A name of digits only is looked for
-// as a name first.
+// Find finds an account by id or user name. An id wins over a user name of
+// digits, which phone accounts have: "@" in front says that it is a name.
 func (s *Service) Find(ctx context.Context, who string) (store.Account, error) {
-	a, err := s.store.AccountByName(ctx, who)
-	if errors.Is(err, store.ErrNotFound) {
-		if id, perr := strconv.ParseInt(who, 10, 64); perr == nil {
-			a, err = s.store.Account(ctx, id)
+	name, isName := strings.CutPrefix(who, "@")
+	if id, err := strconv.ParseInt(who, 10, 64); err == nil && !isName && allDigits(who) {
+		a, err := s.store.Account(ctx, id)
+		if !errors.Is(err, store.ErrNotFound) {
+			return a, DiskFull(err)
 		}
 	}
+	a, err := s.store.AccountByName(ctx, name)
 	return a, unknown(err, "noSuchUser")
 }
 

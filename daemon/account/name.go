@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"gtiv/protocol"
+	"gtiv/store"
 )
 
 const (
@@ -21,8 +22,21 @@ func checkUsername(name string) (string, error) {
 	if err := checkName("Username", name, false); err != nil {
 		return "", err
 	}
+	if passesForAnother(name) {
+		return "", badName("Username", "usernameReserved")
+	}
 	return name, nil
 }
+
+// passesForAnother finds user names that an operator could take for something
+// else: for an id, for "@" and a name (see Find), or for a deleted account.
+func passesForAnother(name string) bool {
+	key := store.FoldName(name)
+	rest, deleted := strings.CutPrefix(key, "deleted-")
+	return strings.IndexFunc(key, notDigit) < 0 || strings.HasPrefix(key, "@") || deleted && rest != "" && !notDigit(rune(rest[0]))
+}
+
+func notDigit(r rune) bool { return !unicode.IsDigit(r) }
 
 // refusedName is err, or the answer to a user name that the censor would mask:
 // it cannot be taken in part.

@@ -29,6 +29,7 @@ import (
 type accounts interface {
 	List(ctx context.Context, f account.Filter) (list []store.Account, next int64, err error)
 	Find(ctx context.Context, who string) (store.Account, error)
+	Info(ctx context.Context, id int64) (store.Account, error)
 	Add(ctx context.Context, username, password, nickname string, role int) (store.Account, error)
 	SetPassword(ctx context.Context, user int64, password string) error
 	Ban(ctx context.Context, user int64, until time.Time, reason string) error

@@ -71,6 +71,13 @@ func (f *fakeAccounts) Find(_ context.Context, who string) (store.Account, error
 	return f.ann, nil
 }
 
+func (f *fakeAccounts) Info(_ context.Context, id int64) (store.Account, error) {
+	if id != f.ann.ID {
+		return store.Account{}, fmt.Errorf("find: %w", store.ErrNotFound)
+	}
+	return f.ann, nil
+}
+
 func (f *fakeAccounts) Add(_ context.Context, username, password, nickname string, role int) (store.Account, error) {
 	if username == "taken" {
 		return store.Account{}, protocol.Errorf(protocol.CodeConflict, "usernameTaken")
@@ -557,5 +564,29 @@ func TestGraceBoundsTheStop(t *testing.T) {
 func TestNewNeedsEveryDependency(t *testing.T) {
 	if _, err := control.New(control.Deps{}); err == nil {
 		t.Error("accepted nothing at all")
+	}
+}
+
+// misnamed finds somebody else under every id, as names of digits did.
+type misnamed struct{ *fakeAccounts }
+
+func (m misnamed) Find(ctx context.Context, who string) (store.Account, error) {
+	if who == "10001" {
+		return store.Account{ID: 10002, Username: who}, nil
+	}
+	return m.fakeAccounts.Find(ctx, who)
+}
+
+// Found by a reviewer: the answer to a ban was about the account whose user name
+// is the id of who was banned.
+func TestTheAnswerToAChangeIsAboutWhoWasChanged(t *testing.T) {
+	w := start(t, func(d *control.Deps) { d.Accounts = misnamed{newFake()} })
+	banned, err := w.Ban(t.Context(), protocol.BanUser{User: "ann"})
+	if err != nil || banned.ID != 10001 || !banned.Banned {
+		t.Errorf("ban: %+v, %v", banned, err)
+	}
+	freed, err := w.Unban(t.Context(), "ann")
+	if err != nil || freed.ID != 10001 || freed.Banned {
+		t.Errorf("unban: %+v, %v", freed, err)
 	}
 }

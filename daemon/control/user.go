@@ -199,7 +199,7 @@ func (s *Server) target(ctx context.Context, c *call, who string) (store.Account
 
 // again is the user after a change.
 func (s *Server) again(ctx context.Context, a store.Account) (any, error) {
-	a, err := s.deps.Accounts.Find(ctx, strconv.FormatInt(a.ID, 10))
+	a, err := s.deps.Accounts.Info(ctx, a.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func (c *UserAddCmd) Run(ctx context.Context, streams *IO) error {
 // UserPasswdCmd is "gtiv user passwd".
 type UserPasswdCmd struct {
 	Target
-	User          string `arg:"" help:"User name or id."`
+	User          string `arg:"" help:"Id or user name; @NAME for a name of digits."`
 	PasswordStdin bool   `help:"Read the password from standard input; the default where that is no terminal."`
 	Generate      bool   `help:"Generate a password and print it."`
 }
@@ -178,7 +178,7 @@ func (c *UserPasswdCmd) Run(ctx context.Context, streams *IO) error {
 // UserBanCmd is "gtiv user ban".
 type UserBanCmd struct {
 	Target
-	User   string   `arg:"" help:"User name or id."`
+	User   string   `arg:"" help:"Id or user name; @NAME for a name of digits."`
 	For    duration `placeholder:"TIME" help:"How long, such as 24h, 7d or 2w; for ever if left out."`
 	Reason string   `help:"Shown to the user."`
 }
@@ -214,7 +214,7 @@ func (t Target) show(streams *IO, u *protocol.User, text string) error {
 // UserUnbanCmd is "gtiv user unban".
 type UserUnbanCmd struct {
 	Target
-	User string `arg:"" help:"User name or id."`
+	User string `arg:"" help:"Id or user name; @NAME for a name of digits."`
 }
 
 // Run ends a ban.
@@ -231,7 +231,7 @@ func (c *UserUnbanCmd) Run(ctx context.Context, streams *IO) error {
 // UserSessionsCmd is "gtiv user sessions".
 type UserSessionsCmd struct {
 	Target
-	User string `arg:"" help:"User name or id."`
+	User string `arg:"" help:"Id or user name; @NAME for a name of digits."`
 }
 
 // Run lists sessions.
@@ -256,7 +256,7 @@ func (c *UserSessionsCmd) Run(ctx context.Context, streams *IO) error {
 // UserRevokeCmd is "gtiv user revoke".
 type UserRevokeCmd struct {
 	Target
-	User    string `arg:"" help:"User name or id."`
+	User    string `arg:"" help:"Id or user name; @NAME for a name of digits."`
 	Session int64  `arg:"" optional:"" help:"Session, from gtiv user sessions."`
 	All     bool   `help:"All sessions of the user."`
 }
