@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -79,6 +81,24 @@ func TestExitCodes(t *testing.T) {
 			if suffix != "" && !json.Valid([]byte(out+errs)) {
 				t.Errorf("gtiv %s%s: no JSON: %q %q", c.args, suffix, out, errs)
 			}
+		}
+	}
+}
+
+// Found by a reviewer: one of the commands that make run recommends was refused.
+func TestTheWelcomePrintsCommandsThatParse(t *testing.T) {
+	data := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "/bin/sh", "packaging/welcome.sh", data, "0").Output() //nolint:gosec // ours
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`\./bin/gtiv (.*?)(?:\.?\n|  )`).FindAllStringSubmatch(string(out), -1)
+	if len(found) < 3 {
+		t.Fatalf("found only %q in\n%s", found, out)
+	}
+	for _, f := range found {
+		if code, _, errs := execute(t, strings.Fields(f[1])...); code == cli.ExitUsage {
+			t.Errorf("gtiv %s: %s", f[1], errs)
 		}
 	}
 }

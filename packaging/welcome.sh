@@ -14,6 +14,6 @@ Next, in another terminal:
 
 Phones: build the app with this machine's address as its host. It uses the
 ports $(port 2004) (chat), $(port 2009) and $(port 2015) (HTTP); open them in the firewall.
-Settings: packaging/gtiv.toml says what there is; ./bin/gtiv config check FILE.
+Settings: packaging/gtiv.toml says what there is; ./bin/gtiv config check --config FILE.
 
 EOT
