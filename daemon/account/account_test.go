@@ -740,3 +740,31 @@ func TestAuthenticateRacesWithRevoke(t *testing.T) {
 		}
 	}
 }
+
+// Found by a reviewer: the reason, which is documented as shown, was not, and a
+// ban without end lasted until "…".
+func TestABannedUserIsToldUntilWhenAndWhy(t *testing.T) {
+	w := newWorld(t, config())
+	p, _ := w.register("anna")
+	end := w.clock().Add(time.Hour)
+	until := end.UTC().Format("2006-01-02 15:04 UTC")
+	for _, c := range []struct {
+		until          time.Time
+		reason, en, zh string
+	}{
+		{time.Time{}, "", "This account is banned.", "该账号已被封禁。"},
+		{time.Time{}, "spam {0}", "This account is banned. Reason: spam {0}", "该账号已被封禁。原因：spam {0}"},
+		{end, "", "This account is banned until " + until + ".", "该账号已被封禁至 " + until + "。"},
+		{end, "spam", "This account is banned until " + until + ". Reason: spam", "该账号已被封禁至 " + until + "。原因：spam"},
+	} {
+		if err := w.s.Ban(t.Context(), p.User, c.until, c.reason); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.s.Login(t.Context(), home, "anna", "secret-anna")
+		wantCode(t, "login", err, protocol.CodeForbidden)
+		e, ok := errors.AsType[*protocol.Error](err)
+		if !ok || e.Text("en") != c.en || e.Text("zh") != c.zh {
+			t.Errorf("banned %+v: %q, %q", c, e.Text("en"), e.Text("zh"))
+		}
+	}
+}

@@ -60,12 +60,18 @@ func (s *Service) checkLogin(ctx context.Context, username, secret string) (stor
 	return a, s.checkSecret(ctx, a, secret)
 }
 
+// banned tells a user until when, if the ban has an end, and why, if there is a
+// reason.
 func banned(a store.Account) error {
-	until := "…"
-	if a.BannedUntil < Forever/2 {
-		until = time.UnixMilli(a.BannedUntil).UTC().Format("2006-01-02 15:04 UTC")
+	reason := ""
+	if a.BanReason != "" {
+		reason = protocol.TextKey("banReason", a.BanReason)
 	}
-	return protocol.Errorf(protocol.CodeForbidden, "accountBanned", until)
+	if a.BannedUntil >= Forever/2 {
+		return protocol.Errorf(protocol.CodeForbidden, "accountBanned", reason)
+	}
+	until := time.UnixMilli(a.BannedUntil).UTC().Format("2006-01-02 15:04 UTC")
+	return protocol.Errorf(protocol.CodeForbidden, "accountBannedUntil", until, reason)
 }
 
 // open starts a login session of an account.
