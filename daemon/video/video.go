@@ -64,6 +64,15 @@ func (s *Service) Info(ctx context.Context, _, id int64) (Clip, error) {
 	return s.sample(ctx)
 }
 
+// Created is how many videos an account made: those that its counter knows, and
+// the sample, which is in no table, of the built-in account.
+func Created(a store.Account) int64 {
+	if a.ID == store.BuiltInAccount {
+		return a.CreateVideoNum + 1
+	}
+	return a.CreateVideoNum
+}
+
 // By lists the videos of a user, newest first; page counts from 1.
 func (s *Service) By(ctx context.Context, _, user int64, page int) ([]Clip, error) {
 	if user != store.BuiltInAccount || page > 1 {

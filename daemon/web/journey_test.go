@@ -164,12 +164,23 @@ func TestAGuestSeesTheSample(t *testing.T) {
 	if clip["UserId"] != 10000.0 || clip["Width"] == 0.0 || clip["Nickname"] == "" {
 		t.Errorf("clip %v", clip)
 	}
+	// Found by a reviewer: the owner of the sample had made no video.
+	anna := register(t, guest.server, "anna")
+	for who, n := range map[string]float64{"10000": 1, anna.id: 0} {
+		for _, target := range []string{"/user/video-master-info?userId=", "/user/info?UserId="} {
+			if got := anna.call("GET", target+who, "")["CreateVideoNum"]; got != n {
+				t.Errorf("%s%s: CreateVideoNum %v, want %v", target, who, got, n)
+			}
+		}
+	}
 	grid := first(t, guest.call("GET", "/user/creation-videos?userId=10000&page=1", ""))
 	if grid["Cover"] != clip["Cover"] {
 		t.Errorf("grid %v", grid)
 	}
 	guest.call("GET", fmt.Sprintf("/video/info?videoId=%v", clip["Id"]), "")
-	guest.call("GET", "/user/video-master-info?userId=10000", "")
+	if n := guest.call("GET", "/user/video-master-info?userId=10000", "")["CreateVideoNum"]; n != 1.0 {
+		t.Errorf("a guest sees CreateVideoNum %v", n)
+	}
 	if room := first(t, guest.call("GET", "/live/list", "")); room["State"] != 0.0 {
 		t.Errorf("room %v", room)
 	}

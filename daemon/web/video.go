@@ -102,7 +102,7 @@ func (s *Server) handleVideoMaster(c *api.Call, req *protocol.VideoMasterRequest
 	}
 	return &protocol.VideoMasterReply{
 		Nickname: a.Nickname, Avatar: avatar(a), Username: a.Username, SupportNum: a.SupportNum, FollowNum: a.FollowNum,
-		FansNum: a.FansNum, CreateVideoNum: a.CreateVideoNum, Intro: a.Intro,
+		FansNum: a.FansNum, CreateVideoNum: video.Created(a), Intro: a.Intro,
 		IsFollow: follows, IsFriend: self || friend,
 	}, nil
 }
