@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -572,6 +573,52 @@ func TestSecondFactor(t *testing.T) {
 	wantCode(t, "password alone, afterwards", login("secret-anna"), protocol.CodeOK)
 	if sealed, _ := w.store.TOTP(t.Context(), p.User); sealed.Sealed != nil {
 		t.Error("the secret stayed")
+	}
+}
+
+// Found by a reviewer: a recovery code without its dash that ends in six digits
+// was taken for a time code. And a password whose end looks like the beginning
+// of a recovery code still takes time codes.
+func TestACodeIsReadBothWays(t *testing.T) {
+	w := newWorld(t, config())
+	p, _ := w.register("anna")
+	secret, _, err := w.s.TOTPSetup(t.Context(), p, home, "secret-anna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var time6 string
+	for ; strings.ContainsAny(time6, "01") || time6 == ""; w.advance(30 * time.Second) {
+		if time6, err = totp.GenerateCode(secret, w.clock()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.s.TOTPConfirm(t.Context(), p, time6); err != nil {
+		t.Fatal(err)
+	}
+	var hashes [][]byte
+	for _, c := range []string{"abcd234567", "2345678923"} {
+		h := sha256.Sum256([]byte("gtiv recovery " + c))
+		hashes = append(hashes, h[:])
+	}
+	if err := w.store.ReplaceRecoveryCodes(t.Context(), p.User, hashes); err != nil {
+		t.Fatal(err)
+	}
+	login := func(secret string) error {
+		_, err := w.s.Login(t.Context(), home, "anna", secret)
+		return err
+	}
+	wantCode(t, "another recovery code", login("secret-annaabcd234568"), protocol.CodePassword)
+	wantCode(t, "behind a wrong password", login("secret-annoabcd234567"), protocol.CodePassword)
+	wantCode(t, "recovery code that ends in digits", login("secret-annaabcd234567"), protocol.CodeOK)
+	wantCode(t, "the same again", login("secret-annaabcd234567"), protocol.CodePassword)
+	wantCode(t, "recovery code of digits", login("secret-anna2345678923 "), protocol.CodeOK)
+	for ok := false; !ok; w.advance(30 * time.Second) {
+		if time6, err = totp.GenerateCode(secret, w.clock()); err != nil {
+			t.Fatal(err)
+		}
+		if ok = !strings.ContainsAny(time6, "01"); ok {
+			wantCode(t, "time code that makes a recovery code with the end of the password", login("secret-anna"+time6), protocol.CodeOK)
+		}
 	}
 }
 

@@ -114,17 +114,23 @@ func (s *Service) checkSecret(ctx context.Context, a store.Account, secret strin
 	if !a.TOTP {
 		return s.checkPlain(ctx, a, secret)
 	}
-	password, code := splitCode(secret)
-	if err := s.checkPlain(ctx, a, password); err != nil {
-		if code == "" || protocol.CodeOf(err) != protocol.CodePassword {
+	with := readings(secret)
+	for _, r := range with {
+		err := s.checkPlain(ctx, a, r.password)
+		if err == nil {
+			return s.useCode(ctx, a.ID, r.code)
+		}
+		if protocol.CodeOf(err) != protocol.CodePassword {
 			return err
 		}
+	}
+	if len(with) > 0 {
 		return wrong
 	}
-	if code == "" {
-		return protocol.Errorf(protocol.CodePassword, "needTwoFactor")
+	if err := s.checkPlain(ctx, a, secret); err != nil {
+		return err
 	}
-	return s.useCode(ctx, a.ID, code)
+	return protocol.Errorf(protocol.CodePassword, "needTwoFactor")
 }
 
 // checkPlain checks the password alone, and stores it anew when today's hash is

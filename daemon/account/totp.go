@@ -126,20 +126,24 @@ func (s *Service) bothFactors(ctx context.Context, p Principal, o Origin, passwo
 	return nil
 }
 
-// splitCode takes the code off the end of a secret: six digits, or a recovery
-// code (wire.md knows one password field only).
-func splitCode(secret string) (password, code string) {
+// reading is one way to understand a secret with a code behind it.
+type reading struct{ password, code string }
+
+// readings takes the code off the end of a secret (wire.md knows one password
+// field only): six digits, or a recovery code with or without the dash that it
+// is shown with. Without it the end may look like both.
+func readings(secret string) []reading {
+	var list []reading
 	flat := strings.TrimRight(secret, " ")
 	if n := len(flat) - totpDigits; n >= 0 && allDigits(flat[n:]) {
-		return flat[:n], flat[n:]
+		list = append(list, reading{flat[:n], flat[n:]})
 	}
-	// With the dash that it is shown with, or without.
 	for _, n := range []int{len(flat) - recoveryChars - 1, len(flat) - recoveryChars} {
 		if n >= 0 && len(normalRecovery(flat[n:])) == recoveryChars && (len(flat)-n == recoveryChars || flat[n+recoveryChars/2] == '-') {
-			return flat[:n], flat[n:]
+			list = append(list, reading{flat[:n], flat[n:]})
 		}
 	}
-	return secret, ""
+	return list
 }
 
 func allDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
