@@ -305,3 +305,22 @@ func TestAnnouncementsThatAreRefused(t *testing.T) {
 		t.Error("announced without a topic")
 	}
 }
+
+// A mask is shorter than what it covers. What fills the app's buffer exactly may
+// then be of a size that overruns it (wire.md 7.5 F3).
+func TestMaskedTextsThatOverrunTheAppAreRefused(t *testing.T) {
+	w := censored(t, func(text string) (string, error) { return strings.ReplaceAll(text, "字", "*"), nil })
+	a, b := w.friends()
+	w.gw.connect(b, b)
+	caller := chat.Caller{User: a, Session: a}
+	w.send(a, b, "x")
+	rest := protocol.MaxPushBody - (len(w.waitPush("x").Body) - 1)
+	for _, content := range []string{strings.Repeat("x", rest-3) + "字", strings.Repeat("x", rest)} {
+		want := protocol.CodeOK
+		if strings.HasSuffix(content, "字") {
+			want = protocol.CodeBadValue
+		}
+		_, err := w.chat.SendPrivate(t.Context(), caller, chat.Send{To: b, Content: content})
+		wantCode(t, "ends with "+content[len(content)-3:], err, want)
+	}
+}

@@ -46,6 +46,9 @@ func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, 
 				return Receipt{}, err
 			}
 			m.Content = text
+			if err := checkRoomSend(c, m); err != nil { // a mask changes the size
+				return Receipt{}, err
+			}
 		}
 		// Last, so that what is refused takes nothing from the others of the room.
 		if err := s.roomRate(ctx, c, m.Room); err != nil {

@@ -126,6 +126,9 @@ func (s *Service) sendStored(ctx context.Context, c Caller, m Send) (Receipt, er
 		if m.Content, err = s.deps.Censor.Apply(m.Content); err != nil {
 			return Receipt{}, err
 		}
+		if err := checkSend(c, m); err != nil { // a mask changes the size
+			return Receipt{}, err
+		}
 	}
 	out, err := s.store.SendPrivate(ctx, s.newMessage(c, m))
 	return receipt(out), sendError(err)
