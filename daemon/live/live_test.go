@@ -415,6 +415,28 @@ func TestEveryMessageFitsAFrame(t *testing.T) {
 	}
 }
 
+// 1 to 3 bytes before the end of its buffer a frame overruns the app (wire.md 7.5
+// F3), and is published to nobody.
+func TestNoMessageIsOfASizeThatIsNotPublished(t *testing.T) {
+	s := open(t, live.Config{})
+	anna := s.person("anna")
+	if err := s.store.SetProfile(t.Context(), anna.User, "avatar", "http://a/"+strings.Repeat("x", 3700)); err != nil {
+		t.Fatal(err)
+	}
+	id := s.room(anna)
+	want(t, "short", s.say(id, anna, "x"), 0)
+	first, _ := s.frames(1)
+	for size := protocol.MaxPushBody - 5; size <= protocol.MaxPushBody+1; size++ {
+		want(t, "long", s.say(id, anna, strings.Repeat("x", size-len(first[0].Body)+1)), 0)
+	}
+	list, _ := s.frames(8)
+	for _, f := range list {
+		if !protocol.FitsPush(len(f.Body)) {
+			t.Errorf("%d bytes", len(f.Body))
+		}
+	}
+}
+
 // Readers enter, and rooms are forgotten and read again, while others write.
 func TestEnteringWhileOthersWrite(t *testing.T) {
 	s := open(t, live.Config{RoomSendsPerSecond: 1e6})

@@ -280,12 +280,12 @@ func contentIn(language string, m store.LiveMessage) string {
 	return protocol.RenderSystem(language, m.Content)
 }
 
-// body is a message as JSON. A picture whose address would make it too long for
+// body is a message as JSON. A picture whose address would make it unfit for
 // a frame is left out.
 func body(m store.LiveMessage, content string) []byte {
 	w := wireMessage(m, content)
 	b := w.JSON()
-	if len(b) > protocol.MaxPushBody {
+	if !protocol.FitsPush(len(b)) {
 		w.Avatar = ""
 		b = w.JSON()
 	}
