@@ -65,13 +65,15 @@ func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, 
 	}
 }
 
-// roomRate bounds the messages of one room. Who is no member cannot use it up.
+// roomRate bounds the messages of one room. Who may not write there cannot use it
+// up.
 func (s *Service) roomRate(ctx context.Context, c Caller, room int64) error {
 	rate := s.cfg.Load().RoomSends
 	if rate <= 0 {
 		return nil
 	}
-	if _, err := s.store.RoomMember(ctx, room, c.User); err != nil {
+	v, err := s.Room(ctx, Caller{User: c.User}, room)
+	if err != nil || v.Role == 0 || v.MutedAll || v.MutedUser {
 		return nil //nolint:nilerr // the send itself will say why not
 	}
 	if wait := s.rooms.Take(strconv.FormatInt(room, 10), rate, int(max(rate*roomBurst, 1))); wait > 0 {

@@ -367,6 +367,14 @@ func TestARoomsRateIsItsMembers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := w.chat.MuteRoom(t.Context(), a.c, room, b.user, 1); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := w.chat.SendRoom(t.Context(), b.c, chat.RoomSend{Room: room, Content: "x"}); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Fatal(err)
+		}
+	}
 	for i := range 5 {
 		_, err := w.chat.SendRoom(t.Context(), a.c, chat.RoomSend{Room: room, Content: "x"})
 		if want := i >= 4; (protocol.CodeOf(err) == protocol.CodeTooOften) != want {
