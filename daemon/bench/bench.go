@@ -50,6 +50,7 @@ func figures() []figure {
 		{"idle", idleConnections},
 		{"broadcast", broadcast},
 		{"group", groupChat},
+		{"flat", flatRooms},
 		{"live", liveRoom},
 		{"start/million", startFull},
 	}
