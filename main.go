@@ -22,6 +22,7 @@ type commands struct {
 	User     cli.UserCmd      `cmd:"" help:"Look after accounts."`
 	Invite   cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
 	Report   cli.ReportCmd    `cmd:"" help:"Look after what users reported."`
+	Room     cli.RoomCmd      `cmd:"" help:"Look after groups."`
 	Ban      cli.BanCmd       `cmd:"" help:"Look after banned addresses."`
 	Announce cli.AnnounceCmd  `cmd:"" help:"Send a message to everybody, or show how far such messages are."`
 	Audit    cli.AuditCmd     `cmd:"" help:"Show what administrators and moderators changed."`

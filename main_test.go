@@ -45,7 +45,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			t.Errorf("gtiv %s has no --json", name)
 		}
 	}
-	if commands != 24 {
+	if commands != 28 {
 		t.Errorf("%d commands in the help:\n%s", commands, help)
 	}
 }

@@ -18,8 +18,8 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // auditRoom records what a moderator did in a room.
 func (tx *Tx) auditRoom(by By, action string, room int64, detail string) error {
 	actor := "user " + itoa(by.User)
-	if by.User == 0 {
-		return nil // the control socket keeps its own record
+	if by.User == BuiltInAccount {
+		return nil // somebody on the control socket, which keeps its own record
 	}
 	if by.Admin {
 		actor += " (site admin)"

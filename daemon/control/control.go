@@ -47,6 +47,7 @@ type Deps struct {
 	Accounts accounts
 	Bans     bans
 	Reports  reports
+	Rooms    rooms
 	// Announcements go to all accounts.
 	Announcements announcements
 	// AuditLog reads what Audit kept.
@@ -71,7 +72,7 @@ type Deps struct {
 func (d Deps) check() error {
 	for name, missing := range map[string]bool{
 		"Accounts": d.Accounts == nil, "Online": d.Online == nil, "Status": d.Status == nil, "Config": d.Config == nil,
-		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil,
+		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil, "Rooms": d.Rooms == nil,
 		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Grace": d.Grace <= 0,
 	} {
 		if missing {

@@ -48,7 +48,7 @@ func TestWhoModerates(t *testing.T) {
 		switch noun := strings.Split(r.path, "/")[2]; noun {
 		case "announcements":
 			want = protocol.RoleAdmin
-		case "reports", "bans", "audit":
+		case "reports", "bans", "audit", "rooms":
 		default:
 			continue
 		}
@@ -238,7 +238,7 @@ func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
 		Accounts: struct{ accounts }{}, // never asked, nor are the next four
-		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Announcements: struct{ announcements }{},
+		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Rooms: struct{ rooms }{}, Announcements: struct{ announcements }{},
 		AuditLog: func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },
 		Online:   func(int64) bool { return false },
 		Status:   func(context.Context) protocol.Status { return protocol.Status{State: protocol.StateReady} },

@@ -165,7 +165,7 @@ func start(t *testing.T, change func(*control.Deps)) *world {
 	t.Helper()
 	w := &world{fake: newFake(), log: new(bytes.Buffer)}
 	deps := control.Deps{
-		Accounts: w.fake, Bans: w.fake, Reports: w.fake, Announcements: w.fake, AuditLog: w.fake.AuditLog,
+		Accounts: w.fake, Bans: w.fake, Reports: w.fake, Rooms: w.fake, Announcements: w.fake, AuditLog: w.fake.AuditLog,
 		Online: func(user int64) bool { return user == 10001 },
 		Status: func(context.Context) protocol.Status {
 			return protocol.Status{State: protocol.StateReady, PID: os.Getpid(), Version: "v1", Accounts: 3}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gtiv/daemon/chat"
 	"gtiv/protocol"
 	"gtiv/store"
 )
@@ -49,6 +50,48 @@ func (f *fakeAccounts) Announcements(_ context.Context, limit int) ([]store.Anno
 
 func (f *fakeAccounts) AuditLog(_ context.Context, q store.AuditFilter) ([]store.AuditEntry, error) {
 	return []store.AuditEntry{{ID: 9, Time: 1_700_000_000_000, Actor: "root", Action: "user.ban", Target: "user 1", Detail: "d"}}, f.called("audit %+v", q)
+}
+
+func (f *fakeAccounts) AllRooms(_ context.Context, query string, after int64, limit int) ([]store.Room, error) {
+	return []store.Room{{ID: 1000000001, Name: "choir", MemberNum: 2}}, f.called("rooms %s %d %d", query, after, limit)
+}
+
+func (f *fakeAccounts) RoomOf(_ context.Context, room int64) (chat.RoomDetail, error) {
+	return chat.RoomDetail{
+		Room:   store.Room{ID: room, Name: "choir"},
+		Admins: []store.RoomMemberRow{{Member: store.Member{User: 10001, Role: 30}}, {Member: store.Member{User: 10002, Role: 20}}}, Links: 3,
+	}, f.called("room %d", room)
+}
+
+func (f *fakeAccounts) MembersOf(_ context.Context, room int64, offset, limit int) ([]store.RoomMemberRow, error) {
+	return []store.RoomMemberRow{{Member: store.Member{User: 10001, Role: 30}}}, f.called("members %d %d %d", room, offset, limit)
+}
+
+func (f *fakeAccounts) Dissolve(_ context.Context, room int64) (string, error) {
+	return "choir", f.called("dissolve %d", room)
+}
+
+func TestRoomsThroughTheClient(t *testing.T) {
+	w := start(t, nil)
+	ctx := t.Context()
+	list := must[*protocol.RoomList](t)(w.Rooms(ctx, protocol.RoomFilter{Query: "c", After: 4, Limit: 1}))
+	if w.fake.last() != "rooms c 4 1" || list.Next != 1000000001 || list.List[0].Members != 2 {
+		t.Errorf("%s: %+v", w.fake.last(), list)
+	}
+	if r := must[*protocol.Room](t)(w.Room(ctx, 1000000001)); w.fake.last() != "room 1000000001" || r.Owner != 10001 || len(r.Admins) != 1 || r.Links != 3 {
+		t.Errorf("%s: %+v", w.fake.last(), r)
+	}
+	if m := must[*protocol.RoomMemberList](t)(w.RoomMembers(ctx, 1000000001, 2, 1)); w.fake.last() != "members 1000000001 2 1" || m.Next != 3 || m.List[0].Role != "owner" {
+		t.Errorf("%s: %+v", w.fake.last(), m)
+	}
+	if r := must[*protocol.Room](t)(w.DissolveRoom(ctx, 1000000001)); w.fake.last() != "dissolve 1000000001" || r.Name != "choir" {
+		t.Errorf("%s: %+v", w.fake.last(), r)
+	}
+	for _, err := range []error{second(w.Room(ctx, -1)), second(w.RoomMembers(ctx, 0, 0, 0)), second(w.DissolveRoom(ctx, 0)), second(w.Rooms(ctx, protocol.RoomFilter{Limit: 500}))} {
+		if e, ok := errors.AsType[*protocol.ControlError](err); !ok || e.Code != protocol.ControlBadRequest {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 func TestModerationThroughTheClient(t *testing.T) {

@@ -60,12 +60,7 @@ func printReports(w io.Writer, reply *protocol.ReportList) error {
 		t.add(strconv.FormatInt(p.ID, 10), reportState(p), strconv.FormatInt(p.Reporter, 10), p.Kind+" "+p.Target, p.Reason,
 			evidence(p), at(p.CreatedAt))
 	}
-	text := t.String()
-	if reply.Next != 0 {
-		text += fmt.Sprintf("More: --after %d\n", reply.Next)
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return printPage(w, t, reply.Next)
 }
 
 func reportState(p protocol.Report) string {
