@@ -1,6 +1,7 @@
 package web
 
 import (
+	"gtiv/daemon/video/sample"
 	"strings"
 	"time"
 
@@ -37,11 +38,14 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 	return rep, nil
 }
 
-// liveCover is the picture of a room in the list: its own, else its owner's.
+// liveCover is the picture of a room in the list: its own, else its owner's, else
+// that of the sample: the app wants an address (wire.md 5).
 func (s *Server) liveCover(c *api.Call, r live.Room) string {
 	switch {
-	case r.Cover == "":
+	case r.Cover == "" && avatar(r.Owner) != "":
 		return avatar(r.Owner)
+	case r.Cover == "":
+		return s.clipEndpoint(c) + sample.Key + "/" + sample.Cover
 	case strings.HasPrefix(r.Cover, "http"):
 		return r.Cover
 	}
