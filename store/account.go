@@ -259,6 +259,9 @@ func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64) (sessions, 
 		if err := tx.forgetLive(id); err != nil {
 			return err
 		}
+		if err := tx.exec(`DELETE FROM room_former WHERE user_id = ?`, id); err != nil {
+			return err
+		}
 		sessions, err = tx.revoke(id, 0, 0)
 		return err
 	})

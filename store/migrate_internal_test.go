@@ -149,3 +149,37 @@ func TestNewDatabaseNeedsNoCopy(t *testing.T) {
 		t.Errorf("files: %v %v", found, err)
 	}
 }
+
+// Who wrote in a room and left it before step 5 is found by what they wrote.
+func TestStepFiveFindsFormerMembers(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "gtiv.db")}
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openAt(t.Context(), cfg, steps[:4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := makeFriends(t, s)
+	m, err := s.CreateRoom(t.Context(), NewRoom{
+		Owner: a, Invitees: []int64{b}, MemberLimit: 9, Name: func(string) string { return "r" }, First: NewRoomMessage{From: a},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.SendRoom(t.Context(), NewRoomMessage{Room: m.Room, From: b, Content: "x"})
+	gone := s.update(t.Context(), func(tx *Tx) error { return tx.exec(`DELETE FROM room_member WHERE user_id = ?`, b) })
+	if err := errors.Join(err, gone, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openAt(t.Context(), cfg, steps); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var users []int64
+	rows, err := s.viewRows(t.Context(), `SELECT user_id FROM room_former WHERE room_id = ?`, m.Room)
+	if users, err = collect(rows, err, scanInt); err != nil || len(users) != 1 || users[0] != b {
+		t.Errorf("former members %v, %v; want %d", users, err, b)
+	}
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_link|l|room_request|q|setting)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting)( |$)`)
 
 func checkPlan(t *testing.T, s *Store, query string) {
 	t.Helper()
@@ -152,6 +153,7 @@ func runEverything(t *testing.T, s *Store) {
 	_ = s.UpgradeHash(ctx, a, "x", "y")
 	_, _ = s.Ban(ctx, a, 1, "x")
 	runLive(ctx, s, a, b)
+	runRooms(t, s, a, b)
 	_, err3 := s.CreateInvite(ctx, Invite{Code: "x", MaxUses: 1})
 	_, _ = s.Invites(ctx)
 	_, _ = s.InviteUsable(ctx, "x")
@@ -165,8 +167,10 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.AuditEntries(ctx, AuditFilter{Limit: 10})
 	report, err4 := s.CreateReport(ctx, Report{Reporter: b, Kind: "user", Target: "1", Reason: "x"})
 	_, _ = s.Reports(ctx, true, 0, 10)
+	_, _ = s.ReportsBy(ctx, b)
 	_, _ = s.ResolveReport(ctx, report.ID, "", "", "")
 	_, _ = s.Reports(ctx, false, 0, 10)
+	_, err7 := s.ForgetReports(ctx, time.Hour, 10)
 	_, _ = s.SetAddressBan(ctx, AddressBan{Prefix: "192.0.2.1/32"})
 	_, _ = s.AddressBans(ctx)
 	_ = s.DeleteAddressBan(ctx, "192.0.2.1/32")
@@ -175,10 +179,29 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.UnfinishedAnnouncements(ctx)
 	_, err6 := s.Announce(ctx, announcement.ID, 0, 10, NewMessage{})
 	_, _ = s.Announcements(ctx, 10)
-	for _, err := range []error{err, err2, err3, err4, err5, err6, s.Healthy(ctx)} {
+	for _, err := range []error{err, err2, err3, err4, err5, err6, err7, s.Healthy(ctx)} {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// runRooms calls what reads rooms without being a member.
+func runRooms(t *testing.T, s *Store, owner, member int64) {
+	t.Helper()
+	ctx := t.Context()
+	m, err := s.CreateRoom(ctx, NewRoom{
+		Owner: owner, Invitees: []int64{member}, Strangers: true, Name: func(string) string { return "r" }, MemberLimit: 9, First: NewRoomMessage{From: owner},
+	})
+	_, err2 := s.Rooms(ctx, RoomFilter{Query: "r", Limit: 10})
+	_, err3 := s.Room(ctx, m.Room)
+	_, err4 := s.RoomCounts(ctx, m.Room)
+	_, err5 := s.Memberships(ctx, member)
+	_, err6 := s.RoomsEver(ctx, member)
+	_, err7 := s.RoomMessagesBy(ctx, m.Room, owner, 0, 10)
+	err8 := s.Dissolve(ctx, By{Admin: true}, m.Room, NewRoomMessage{})
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8); err != nil {
+		t.Fatal(err)
 	}
 }
 

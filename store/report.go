@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 )
 
 // Report is what somebody told the moderators.
@@ -62,6 +63,25 @@ func (s *Store) Reports(ctx context.Context, open bool, after int64, limit int) 
 	}
 	rows, err := s.viewRows(ctx, query, after, limit)
 	return collect(rows, err, scanReport)
+}
+
+// ReportsBy lists what one user reported, oldest first.
+func (s *Store) ReportsBy(ctx context.Context, user int64) ([]Report, error) {
+	rows, err := s.viewRows(ctx, `SELECT `+reportColumns+` FROM report WHERE reporter_id = ? ORDER BY id`, user)
+	return collect(rows, err, scanReport)
+}
+
+// ForgetReports deletes reports that were resolved longer ago than age, with what
+// was copied of messages, at most limit of them. It answers how many went.
+func (s *Store) ForgetReports(ctx context.Context, age time.Duration, limit int) (int, error) {
+	n := 0
+	err := s.update(ctx, func(tx *Tx) error {
+		gone, err := tx.changed(`DELETE FROM report WHERE id IN (SELECT id FROM report WHERE resolved_at > 0 AND resolved_at < ? LIMIT ?)`,
+			tx.now-age.Milliseconds(), limit)
+		n = int(gone)
+		return err
+	})
+	return n, err
 }
 
 // ResolveReport ends a report and answers it. Errors: ErrNotFound; ErrConflict

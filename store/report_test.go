@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"gtiv/store"
 )
@@ -55,4 +56,36 @@ func TestReportsAreRefused(t *testing.T) {
 	ok(s.ResolveReport(t.Context(), p.ID, "root", "", ""))(t)
 	_, err = s.ResolveReport(t.Context(), p.ID, "root", "", "")
 	want(t, "resolve again", err, store.ErrConflict)
+}
+
+func TestResolvedReportsAreForgottenInTime(t *testing.T) {
+	s, c := openClock(t)
+	a, b := account(t, s, "anna"), account(t, s, "ben")
+	var all []store.Report
+	for _, target := range []string{"m1", "m2", "m3", "m4"} {
+		all = append(all, ok(s.CreateReport(t.Context(), store.Report{Reporter: a, Kind: "message", Target: target, Reason: "r", Sender: b, Content: "x"}))(t))
+	}
+	const age = 180 * 24 * time.Hour
+	for _, p := range all[:2] {
+		ok(s.ResolveReport(t.Context(), p.ID, "root", "", ""))(t)
+	}
+	c.ms.Add(age.Milliseconds())
+	ok(s.ResolveReport(t.Context(), all[2].ID, "root", "", ""))(t)
+	if n := ok(s.ForgetReports(t.Context(), age, 10))(t); n != 0 {
+		t.Errorf("%d went at the very end", n)
+	}
+	c.ms.Add(1)
+	if n := ok(s.ForgetReports(t.Context(), age, 1))(t); n != 1 {
+		t.Errorf("%d went of a batch of one", n)
+	}
+	if n := ok(s.ForgetReports(t.Context(), age, 10))(t); n != 1 {
+		t.Errorf("then %d went", n)
+	}
+	left := ok(s.ReportsBy(t.Context(), a))(t)
+	if len(left) != 2 || left[0].ID != all[2].ID || left[1] != all[3] {
+		t.Errorf("left: %+v", left) // the one resolved late, and the open one however old
+	}
+	if list := ok(s.ReportsBy(t.Context(), b))(t); len(list) != 0 {
+		t.Errorf("of somebody else: %+v", list)
+	}
 }

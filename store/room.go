@@ -119,6 +119,15 @@ type By struct {
 	Admin bool // of the whole site: may do what an owner may
 }
 
+// author is who the messages about it come from: over the control socket nobody
+// acts, and clients need a valid id.
+func (by By) author() int64 {
+	if by.User == 0 {
+		return BuiltInAccount
+	}
+	return by.User
+}
+
 // room finds a room that was not dissolved.
 func (tx *Tx) room(id int64) (*roomRow, error) {
 	if r, ok := tx.s.w.rooms.get(id); ok {
@@ -201,6 +210,46 @@ func (s *Store) RoomMember(ctx context.Context, room, user int64) (Member, error
 func (s *Store) RoomsOf(ctx context.Context, user int64) ([]Room, error) {
 	rows, err := s.viewRows(ctx, `SELECT `+roomColumns+` FROM room_member m JOIN room r ON r.id = m.room_id WHERE m.user_id = ? ORDER BY r.name, r.id`, user)
 	return collect(rows, err, func(r scanner) (Room, error) { return scanRoom(r) })
+}
+
+// Membership is a room and what a user is in it.
+type Membership struct {
+	Room
+	Member Member
+}
+
+// Memberships lists the rooms that a user belongs to, by id, with what the user
+// is there.
+func (s *Store) Memberships(ctx context.Context, user int64) ([]Membership, error) {
+	rows, err := s.viewRows(ctx, `SELECT `+roomColumns+`, `+memberColumns+` FROM room_member m JOIN room r ON r.id = m.room_id WHERE m.user_id = ? ORDER BY m.room_id`, user)
+	return collect(rows, err, func(r scanner) (Membership, error) {
+		var m Membership
+		var err error
+		m.Room, err = scanRoom(r, &m.Member.User, &m.Member.Role, &m.Member.BannedUntil, &m.Member.JoinedAt, &m.Member.JoinedSeq)
+		return m, err
+	})
+}
+
+// RoomsEver lists the ids of the rooms that a user belongs to or belonged to
+// once, dissolved ones among them.
+func (s *Store) RoomsEver(ctx context.Context, user int64) ([]int64, error) {
+	rows, err := s.viewRows(ctx, `SELECT room_id FROM room_member WHERE user_id = ?1 UNION SELECT room_id FROM room_former WHERE user_id = ?1`, user)
+	return collect(rows, err, scanInt)
+}
+
+// RoomCounts is how much there is of a room.
+type RoomCounts struct {
+	Links    int // that work
+	Messages int64
+}
+
+// RoomCounts counts.
+func (s *Store) RoomCounts(ctx context.Context, room int64) (RoomCounts, error) {
+	var n RoomCounts
+	err := s.viewRow(ctx, `SELECT (SELECT count(*) FROM room_link l WHERE l.room_id = ? AND `+linkAlive+`),
+		(SELECT count(*) FROM message WHERE conversation_id = (SELECT id FROM conversation WHERE kind = 2 AND a = ? AND b = 0))`,
+		room, s.now().UnixMilli(), room).Scan(&n.Links, &n.Messages)
+	return n, mapError(err)
 }
 
 // RoomFilter selects rooms of Rooms.

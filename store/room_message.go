@@ -94,6 +94,17 @@ func (tx *Tx) roomConversation(room int64) (*conversationRow, error) {
 	return tx.conversation(convKey{KindRoom, room, 0})
 }
 
+// RoomMessagesBy reads what a user wrote in a room and is still there, below a
+// sequence number (0: from the newest), newest first, at most limit.
+func (s *Store) RoomMessagesBy(ctx context.Context, room, user int64, below uint64, limit int) ([]Message, error) {
+	if below == 0 {
+		below = 1 << 62
+	}
+	rows, err := s.viewRows(ctx, `SELECT `+messageColumns+` FROM message JOIN conversation c ON c.id = conversation_id
+		WHERE c.kind = 2 AND c.a = ? AND c.b = 0 AND seq < ? AND sender_id = ? AND gone = 0 ORDER BY seq DESC LIMIT ?`, room, int64(below), user, limit)
+	return collect(rows, err, scanMessage)
+}
+
 // RecallRoom takes back a message of a room: its content is removed for good, a
 // tombstone stays, and m, the recall, follows. Ordinary members take back their
 // own, if it is not older than notBefore (ms, 0 any); admins those of everybody

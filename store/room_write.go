@@ -18,7 +18,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // auditRoom records what a moderator did in a room.
 func (tx *Tx) auditRoom(by By, action string, room int64, detail string) error {
 	actor := "user " + itoa(by.User)
-	if by.User == BuiltInAccount {
+	if by.author() == BuiltInAccount {
 		return nil // somebody on the control socket, which keeps its own record
 	}
 	if by.Admin {
@@ -245,6 +245,9 @@ func (tx *Tx) remove(r *roomRow, user int64) error {
 	if err := tx.exec(`DELETE FROM room_member WHERE room_id = ? AND user_id = ?`, r.ID, user); err != nil {
 		return err
 	}
+	if err := tx.exec(`INSERT INTO room_former (user_id, room_id) VALUES (?, ?) ON CONFLICT DO NOTHING`, user, r.ID); err != nil {
+		return err
+	}
 	r.members = r.members.without(user)
 	if err := tx.countMembers(r); err != nil {
 		return err
@@ -337,6 +340,7 @@ func (s *Store) QuitAll(ctx context.Context, user int64, texts QuitTexts) error 
 func (tx *Tx) closeRoom(r *roomRow) error {
 	r.DissolvedAt, r.BannedUntil, r.members = tx.now, 0, newMembers(nil)
 	for _, q := range []string{
+		`INSERT INTO room_former (user_id, room_id) SELECT user_id, room_id FROM room_member WHERE room_id = ? ON CONFLICT DO NOTHING`,
 		`DELETE FROM room_member WHERE room_id = ?`, `DELETE FROM room_link WHERE room_id = ?`, `DELETE FROM room_request WHERE room_id = ?`,
 	} {
 		if err := tx.exec(q, r.ID); err != nil {
@@ -358,7 +362,7 @@ func (s *Store) Dissolve(ctx context.Context, by By, room int64, note NewRoomMes
 			return err
 		}
 		before := r.members
-		note.Room, note.From = room, by.User
+		note.Room, note.From = room, by.author()
 		if err := tx.closeRoom(r); err != nil {
 			return err
 		}
@@ -394,7 +398,7 @@ func (s *Store) RemoveMember(ctx context.Context, by By, room, target int64, say
 			return err
 		}
 		note := say(operator, nick)
-		note.Room, note.From, note.Target = room, by.User, t.User
+		note.Room, note.From, note.Target = room, by.author(), t.User
 		_, err = tx.appendRoom(r, note, News{Left: []int64{t.User}})
 		return err
 	})
@@ -455,7 +459,7 @@ func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say 
 			return err
 		}
 		note := say(nick)
-		note.Room, note.From, note.Target = room, by.User, target
+		note.Room, note.From, note.Target = room, by.author(), target
 		out, err = tx.appendRoom(r, note, News{})
 		return err
 	})
@@ -525,7 +529,7 @@ func (s *Store) SetRoom(ctx context.Context, by By, room int64, c RoomChange, sa
 			return nil
 		}
 		note := say(operator)
-		note.Room, note.From = room, by.User
+		note.Room, note.From = room, by.author()
 		_, err = tx.appendRoom(r, note, News{})
 		return err
 	})
@@ -572,7 +576,7 @@ func (s *Store) SetAdmins(ctx context.Context, by By, room int64, users []int64,
 			return err
 		}
 		note := say(names)
-		note.Room, note.From = room, by.User
+		note.Room, note.From = room, by.author()
 		_, err = tx.appendRoom(r, note, News{})
 		return err
 	})
@@ -615,7 +619,7 @@ func (s *Store) Transfer(ctx context.Context, by By, room, heir int64, ownedLimi
 			return err
 		}
 		note := say(nick)
-		note.Room, note.From, note.Target = room, by.User, heir
+		note.Room, note.From, note.Target = room, by.author(), heir
 		_, err = tx.appendRoom(r, note, News{})
 		return err
 	})
