@@ -111,8 +111,10 @@ type Port struct {
 
 // Queue is one durable topic and how much waits in it.
 type Queue struct {
-	Name  string
-	Depth int64
+	Name          string
+	Depth         int64 // waits; what is being done is not counted
+	Dead          int64 // given up after too many attempts
+	OldestSeconds int64 // for how long the first one has been due
 }
 
 // User is an account as administrators see it.

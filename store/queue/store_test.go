@@ -19,6 +19,10 @@ func TestTopicsDoNotMix(t *testing.T) {
 	if s.Topic("a", queue.TopicOptions{}) != a {
 		t.Fatal("the same name gives another topic")
 	}
+	s.Topic("no such name", queue.TopicOptions{})
+	if list := s.Topics(); len(list) != 2 || list[0] != a || list[1] != ab || ab.Name() != "a.b" {
+		t.Fatal(list)
+	}
 	must(t, a.Ack(t.Context(), take(t, a)))
 	takeNone(t, a)
 	wantStats(t, ab, 1, 0, 0)

@@ -6,7 +6,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	mrand "math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -125,6 +128,18 @@ func (s *Store) Topic(name string, opt TopicOptions) *Topic {
 	}
 	return t
 }
+
+// Topics lists the topics that were asked for in this process, by name.
+func (s *Store) Topics() []*Topic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.Collect(maps.Values(s.topics))
+	slices.SortFunc(list, func(a, b *Topic) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// Name is the topic's name.
+func (t *Topic) Name() string { return t.name }
 
 func newTopic(s *Store, name string, opt TopicOptions) *Topic {
 	if opt.MaxAttempts <= 0 {

@@ -207,7 +207,7 @@ func TestStatusShowsTheStateAndFailsWhenIll(t *testing.T) {
 	st := protocol.Status{
 		State: protocol.StateReady, PID: 4711, Version: "v1.2.3", UptimeSeconds: 90_061, DataDir: "/var/lib/gtiv",
 		Connections: 3, UsersOnline: 1, Accounts: 1234, Messages: 1_234_567, RSSBytes: 150 << 20, DatabaseBytes: 2048, Goroutines: 77,
-		Queues: []protocol.Queue{{Name: "push", Depth: 5}, {Name: "process", Depth: 0}},
+		Queues: []protocol.Queue{{Name: "push", Depth: 5, Dead: 2, OldestSeconds: 185}, {Name: "process", Depth: 0}, {Name: "x", Dead: 1}},
 		Ports:  []protocol.Port{{Name: "comet", Network: "tcp", Address: "0.0.0.0:2004"}, {Name: "imbiz", Network: "tcp", Address: "[::]:2015"}},
 		Health: []protocol.Health{{Name: "store", OK: true}, {Name: "queue", OK: true, Text: "5 waiting"}},
 	}
@@ -217,7 +217,7 @@ func TestStatusShowsTheStateAndFailsWhenIll(t *testing.T) {
   online     1 user, 3 connections
   accounts   1,234
   messages   1,234,567
-  queues     push 5, process 0
+  queues     push 5 (oldest 3m 5s; 2 dead), process 0, x 0 (1 dead)
   memory     150 MiB, 77 goroutines
   database   2.0 KiB
   data       /var/lib/gtiv

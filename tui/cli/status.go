@@ -46,7 +46,7 @@ func statusText(st *protocol.Status) string {
 	if len(st.Queues) > 0 {
 		var q []string
 		for _, t := range st.Queues {
-			q = append(q, t.Name+" "+count(t.Depth))
+			q = append(q, queueText(t))
 		}
 		line("queues", "%s", strings.Join(q, ", "))
 	}
@@ -75,4 +75,20 @@ func statusText(st *protocol.Status) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// queueText is a queue in a few words: what waits, and what is wrong with it.
+func queueText(q protocol.Queue) string {
+	text := q.Name + " " + count(q.Depth)
+	var more []string
+	if q.OldestSeconds > 0 {
+		more = append(more, "oldest "+span(time.Duration(q.OldestSeconds)*time.Second))
+	}
+	if q.Dead > 0 {
+		more = append(more, count(q.Dead)+" dead")
+	}
+	if len(more) > 0 {
+		text += " (" + strings.Join(more, "; ") + ")"
+	}
+	return text
 }
