@@ -713,6 +713,32 @@ func TestDeletedAccountsAreGoneAndTheirNameIsReserved(t *testing.T) {
 	wantCode(t, "the name after 30 days", err, protocol.CodeOK)
 }
 
+// export is what the export of an account holds, by file.
+func (w *world) export(p account.Principal) map[string]string {
+	w.t.Helper()
+	var buf bytes.Buffer
+	if err := w.s.Export(w.t.Context(), p, &buf); err != nil {
+		w.t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		files[f.Name] = string(b)
+	}
+	return files
+}
+
 func TestExportHasEverythingOfOneself(t *testing.T) {
 	w := newWorld(t, config())
 	a, _ := w.register("anna")
@@ -726,26 +752,7 @@ func TestExportHasEverythingOfOneself(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var buf bytes.Buffer
-	if err := w.s.Export(t.Context(), a, &buf); err != nil {
-		t.Fatal(err)
-	}
-	z, err := zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[f.Name] = string(b)
-	}
+	files := w.export(a)
 	messages := files[fmt.Sprintf("messages/user-%d.jsonl", b.User)]
 	for what, ok := range map[string]bool{
 		"profile":  strings.Contains(files["profile.json"], `"Username": "anna"`),
@@ -756,6 +763,67 @@ func TestExportHasEverythingOfOneself(t *testing.T) {
 		if !ok {
 			t.Errorf("%s: %v", what, files)
 		}
+	}
+}
+
+func TestExportHasGroupsAndReports(t *testing.T) {
+	w := newWorld(t, config())
+	a, _ := w.register("anna")
+	b, _ := w.register("bob")
+	room := func(name string) int64 {
+		m, err := w.store.CreateRoom(t.Context(), store.NewRoom{
+			Owner: b.User, Invitees: []int64{a.User}, Strangers: true, MemberLimit: 9, Name: func(string) string { return name }, First: store.NewRoomMessage{From: b.User},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 600 {
+			for _, from := range []int64{a.User, b.User} {
+				if _, err := w.store.SendRoom(t.Context(), store.NewRoomMessage{Room: m.Room, From: from, Content: fmt.Sprint("by ", from, " no ", i, ".")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if i == 2 && name != "kept" {
+				break
+			}
+		}
+		return m.Room
+	}
+	kept, left := room("kept"), room("left")
+	note := func(nick string) store.NewRoomMessage {
+		return store.NewRoomMessage{System: true, Content: protocol.SystemText{Key: "memberLeft", Args: []string{nick}}.Encode()}
+	}
+	if err := w.store.Quit(t.Context(), a.User, left, store.QuitTexts{Left: note, Heir: note}); err != nil {
+		t.Fatal(err)
+	}
+	report := store.Report{Reporter: a.User, Kind: "message", Target: "m1", Reason: "rude", Sender: b.User, Content: "secret of bob"}
+	p, err := w.store.CreateReport(t.Context(), report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.ResolveReport(t.Context(), p.ID, "root", "warned", "secret note"); err != nil {
+		t.Fatal(err)
+	}
+
+	files := w.export(a)
+	long, short := files[fmt.Sprintf("messages/room-%d.jsonl", kept)], files[fmt.Sprintf("messages/room-%d.jsonl", left)]
+	own := fmt.Sprint("by ", a.User, " no ")
+	for what, ok := range map[string]bool{
+		"rooms": strings.Contains(files["rooms.json"], `"Name": "kept"`) && strings.Contains(files["rooms.json"], `"Role": 10`) &&
+			strings.Contains(files["rooms.json"], fmt.Sprintf(`"RoomId": %d`, kept)) && strings.Contains(files["rooms.json"], `"JoinedAt": "20`) && !strings.Contains(files["rooms.json"], "left"),
+		"all own messages":     strings.Count(long, "\n") == 600 && strings.Count(long, own) == 600 && strings.Contains(long, own+"0.") && strings.Contains(long, own+"599."),
+		"of a room they left":  strings.Count(short, "\n") == 4 && strings.Count(short, own) == 3,
+		"server texts as text": strings.Contains(short, " left the group.") && !strings.Contains(short, "memberLeft"),
+		"report":               strings.Contains(files["reports.json"], `"Reason": "rude"`) && strings.Contains(files["reports.json"], `"ResolvedAt": "20`),
+		"nothing of others":    !strings.Contains(fmt.Sprint(files), "secret"),
+	} {
+		if !ok {
+			t.Errorf("%s: %v %v\n%.500s\n%s", what, files["rooms.json"], files["reports.json"], long, short)
+		}
+	}
+	files = w.export(b)
+	if got := files["reports.json"]; strings.TrimSpace(got) != "[]" {
+		t.Errorf("reports of who made none: %s", got)
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 
 // Export writes everything that is stored about the caller as a zip archive of
 // JSON files: profile, login sessions, contacts, applications, blocked users,
-// whom they follow, their live room and what they wrote in live rooms, and all
-// conversations as the caller sees them.
+// whom they follow, their live room and what they wrote in live rooms, groups,
+// reports, all private conversations as the caller sees them, and what they wrote
+// in groups, those they left among them.
 func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 	z := zip.NewWriter(w)
 	e := exporter{ctx: ctx, s: s, p: p, z: z}
@@ -31,6 +32,8 @@ func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 		{"blocked.json", e.blocked},
 		{"following.json", e.following},
 		{"live.json", e.live},
+		{"rooms.json", e.rooms},
+		{"reports.json", e.reports},
 	} {
 		v, err := part.make()
 		if err != nil {
@@ -40,8 +43,10 @@ func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 			return fmt.Errorf("export %s: %w", part.name, err)
 		}
 	}
-	if err := e.messages(); err != nil {
-		return fmt.Errorf("export messages: %w", err)
+	for _, write := range []func() error{e.messages, e.roomMessages} {
+		if err := write(); err != nil {
+			return fmt.Errorf("export messages: %w", err)
+		}
 	}
 	return z.Close()
 }
@@ -55,18 +60,23 @@ type exporter struct {
 }
 
 func (e exporter) write(name string, v any) error {
-	f, err := e.create(name)
+	enc, err := e.encoder(name)
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(f)
-	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
 
-func (e exporter) create(name string) (io.Writer, error) {
-	return e.z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: e.s.now()})
+// encoder begins a file.
+func (e exporter) encoder(name string) (*json.Encoder, error) {
+	f, err := e.z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: e.s.now()})
+	if err != nil {
+		return nil, err
+	}
+	enc := json.NewEncoder(f)
+	enc.SetEscapeHTML(false)
+	return enc, nil
 }
 
 func exportTime(ms int64) string {
@@ -165,6 +175,29 @@ func (e exporter) live() (any, error) {
 	return out, err
 }
 
+// rooms are the groups that the caller belongs to.
+func (e exporter) rooms() (any, error) {
+	list, err := e.s.store.Memberships(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, m := range list {
+		out = append(out, map[string]any{"RoomId": m.ID, "Name": m.Name, "Role": m.Member.Role, "JoinedAt": exportTime(m.Member.JoinedAt),
+			"MutedUntil": exportTime(m.Member.BannedUntil)})
+	}
+	return out, err
+}
+
+// reports are those that the caller made, without what is about others: the copy
+// of a message, which its sender may have taken back, and moderators' notes.
+func (e exporter) reports() (any, error) {
+	list, err := e.s.store.ReportsBy(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, p := range list {
+		out = append(out, map[string]any{"ReportId": p.ID, "Kind": p.Kind, "Target": p.Target, "Reason": p.Reason,
+			"CreatedAt": exportTime(p.CreatedAt), "ResolvedAt": exportTime(p.ResolvedAt)})
+	}
+	return out, err
+}
+
 const exportPage = 500
 
 // messages writes one file per private conversation, newest message first, a
@@ -183,20 +216,44 @@ func (e exporter) messages() error {
 }
 
 func (e exporter) conversation(c store.Position) error {
-	f, err := e.create(fmt.Sprintf("messages/user-%d.jsonl", c.Peer))
+	return e.lines(fmt.Sprintf("messages/user-%d.jsonl", c.Peer), func(below uint64) ([]store.Message, error) {
+		return e.s.store.History(e.ctx, c.Conversation, below, exportPage)
+	})
+}
+
+// roomMessages writes one file for each group in which the caller wrote something.
+func (e exporter) roomMessages() error {
+	list, err := e.s.store.RoomsEver(e.ctx, e.p.User)
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(f)
-	enc.SetEscapeHTML(false)
+	for _, room := range list {
+		err := e.lines(fmt.Sprintf("messages/room-%d.jsonl", room), func(below uint64) ([]store.Message, error) {
+			return e.s.store.RoomMessagesBy(e.ctx, room, e.p.User, below, exportPage)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines writes a file of messages, if there are any, page by page.
+func (e exporter) lines(name string, read func(below uint64) ([]store.Message, error)) error {
+	var enc *json.Encoder
 	for below := uint64(0); ; {
-		page, err := e.s.store.History(e.ctx, c.Conversation, below, exportPage)
+		page, err := read(below)
 		if err != nil {
 			return err
 		}
 		for _, m := range page {
 			if m.Gone != store.Here || m.HiddenFrom == e.p.User {
 				continue
+			}
+			if enc == nil {
+				if enc, err = e.encoder(name); err != nil {
+					return err
+				}
 			}
 			if err := enc.Encode(exportMessage(m, protocol.LanguageOf(e.p.Language, e.s.cfg.Load().Language))); err != nil {
 				return err
@@ -214,5 +271,11 @@ func exportMessage(m store.Message, language string) map[string]any {
 	if m.System {
 		content = protocol.RenderSystem(language, content)
 	}
-	return map[string]any{"ServerMsgId": m.ServerMsgID, "Seq": m.Seq, "Time": exportTime(m.Time), "From": m.From, "To": m.To, "Type": m.Type, "Content": content}
+	out := map[string]any{"ServerMsgId": m.ServerMsgID, "Seq": m.Seq, "Time": exportTime(m.Time), "From": m.From, "Type": m.Type, "Content": content}
+	if m.Kind == store.KindRoom {
+		out["RoomId"] = m.Room
+	} else {
+		out["To"] = m.To
+	}
+	return out
 }
