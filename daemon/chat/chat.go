@@ -176,15 +176,21 @@ const (
 	expireBatch = 200
 	expirePause = 20 * time.Millisecond // between batches, so that senders get their turn
 	capBatch    = 200                   // conversations over the cap, per round
+
+	// keepReports is how long resolved reports are kept, with their copies of what
+	// people wrote: long enough to see who comes back, and not for ever, because
+	// the messages themselves may be gone.
+	keepReports = 180 * 24 * time.Hour
 )
 
-// expireAll deletes messages past retention or cap, in small batches.
+// expireAll deletes messages past retention or cap, and old reports, in small
+// batches.
 func (s *Service) expireAll(ctx context.Context) {
 	t := time.NewTicker(expireEvery)
 	defer t.Stop()
 	for {
-		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx)); err != nil && ctx.Err() == nil {
-			s.log.Warn("old messages not deleted", "err", err)
+		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx), s.expireReports(ctx)); err != nil && ctx.Err() == nil {
+			s.log.Warn("old messages or reports not deleted", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -201,6 +207,15 @@ func (s *Service) expireOld(ctx context.Context) error {
 	}
 	for {
 		n, err := s.store.ExpireMessages(ctx, s.now().Add(-keep).UnixMilli(), expireBatch)
+		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
+			return err
+		}
+	}
+}
+
+func (s *Service) expireReports(ctx context.Context) error {
+	for {
+		n, err := s.store.ForgetReports(ctx, keepReports, expireBatch)
 		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
 			return err
 		}

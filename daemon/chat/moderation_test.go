@@ -180,6 +180,56 @@ func TestReportsCopyWhatTheReporterSaw(t *testing.T) {
 	wantCode(t, "resolve what is not there", err, protocol.CodeUnknown)
 }
 
+// What was copied of messages goes with the report, half a year after it was
+// resolved; open ones stay.
+func TestResolvedReportsGoInTime(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now().Add(-180*24*time.Hour - time.Hour)
+	old, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "gtiv.db"), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := old.CreateAccount(t.Context(), store.NewAccount{Username: "anna", Nickname: "anna", Role: store.RoleUser})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []int64
+	for i := range 453 { // more than two batches, the last two of which stay
+		p, err := old.CreateReport(t.Context(), store.Report{Reporter: a.ID, Kind: "message", Target: fmt.Sprint("m", i), Reason: "rude", Content: "insult"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, p.ID)
+	}
+	open, late := ids[451], ids[452]
+	for _, id := range ids[:451] {
+		if _, err := old.ResolveReport(t.Context(), id, "root", "", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = now.Add(2 * time.Hour)
+	_, err = old.ResolveReport(t.Context(), late, "root", "", "")
+	if err := errors.Join(err, old.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	w := newWorldWith(t, chat.Config{}, time.Now, dir, func(*chat.Deps, *queue.Store) {})
+	end := time.Now().Add(20 * time.Second)
+	for {
+		list, err := w.store.ReportsBy(t.Context(), a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 2 && list[0].ID == open && list[1].ID == late {
+			return
+		}
+		if time.Now().After(end) || len(list) < 2 {
+			t.Fatalf("%d reports are left", len(list))
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestTwentyReportsAnHour(t *testing.T) {
 	w := newWorld(t, chat.Config{})
 	a := w.account("anna")
