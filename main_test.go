@@ -69,6 +69,8 @@ func TestExitCodes(t *testing.T) {
 		{"config print --running --data " + nowhere, 3},
 		{"user list --data " + nowhere, 3},
 		{"invite create --data " + nowhere, 3},
+		{"room show 1000000001 --data " + nowhere, 3},
+		{"room dissolve", 2},
 	} {
 		for _, suffix := range []string{"", " --json"} {
 			if strings.HasPrefix(c.args, "serve") && suffix != "" {

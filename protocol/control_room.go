@@ -11,11 +11,12 @@ type Room struct {
 	Owner       int64     `json:",omitempty"` // of one room, not in lists
 	Admins      []int64   `json:",omitempty"` // of one room, not in lists
 	Notice      string    `json:",omitempty"`
-	MutedUntil  time.Time `json:",omitzero"` // ordinary members
+	MutedUntil  time.Time `json:",omitzero"` // ordinary members; zero: they may write
 	Approval    bool      // who comes by a link waits for an administrator
 	OpenInvite  bool      // members may invite who is not their contact
 	Links       int       `json:",omitempty"` // that work; of one room, not in lists
 	Waiting     int       `json:",omitempty"` // for its administrators; of one room, not in lists
+	Messages    int64     `json:",omitempty"` // of one room, not in lists
 	CreatedAt   time.Time `json:",omitzero"`
 }
 
@@ -39,7 +40,7 @@ type RoomMember struct {
 	Nickname   string
 	Role       string    // "member", "admin" or "owner"
 	JoinedAt   time.Time `json:",omitzero"`
-	MutedUntil time.Time `json:",omitzero"`
+	MutedUntil time.Time `json:",omitzero"` // zero: may write
 }
 
 // RoomMemberList is GET /v1/rooms/members?Room=&After=&Limit=, After being how

@@ -18,8 +18,8 @@ func (s *Service) AllRooms(ctx context.Context, query string, after int64, limit
 // RoomDetail is a room as operators see it.
 type RoomDetail struct {
 	store.Room
+	store.RoomCounts
 	Admins []store.RoomMemberRow // the owner first
-	Links  int                   // that work
 	Waits  int                   // who wait for the admins
 }
 
@@ -33,12 +33,11 @@ func (s *Service) RoomOf(ctx context.Context, room int64) (RoomDetail, error) {
 	if d.Admins, err = s.store.RoomMembers(ctx, room, store.MemberFilter{LeastRole: store.RoleRoomAdmin, Limit: maxMemberRows}); err != nil {
 		return d, err
 	}
-	links, err := s.store.Links(ctx, room)
-	if err != nil {
+	if d.RoomCounts, err = s.store.RoomCounts(ctx, room); err != nil {
 		return d, err
 	}
 	waits, err := s.store.RoomRequests(ctx, room)
-	d.Links, d.Waits = len(links), len(waits)
+	d.Waits = len(waits)
 	return d, err
 }
 

@@ -400,3 +400,23 @@ func TestReportsOfRoomMessagesNeedAReader(t *testing.T) {
 		t.Errorf("codes %v", got)
 	}
 }
+
+// Where nobody of the site acts, the members still hear it from an account that
+// is there.
+func TestARoomThatNobodyDissolvesEndsForItsMembers(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	flush(w)
+	w.gw.connect(b.user, b.c.Session)
+	if err := w.chat.DissolveRoom(t.Context(), chat.Caller{Admin: true}, room); err != nil {
+		t.Fatal(err)
+	}
+	p := w.waitPush("The group was dissolved.")
+	if body := string(p.Body); p.Type != protocol.TypeBan || !strings.Contains(body, `"FromUser":"10000"`) {
+		t.Errorf("%d %s", p.Type, body)
+	}
+	if _, err := w.chat.RoomOf(t.Context(), room); protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("afterwards: %v", err)
+	}
+}

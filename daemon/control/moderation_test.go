@@ -52,19 +52,26 @@ func (f *fakeAccounts) AuditLog(_ context.Context, q store.AuditFilter) ([]store
 	return []store.AuditEntry{{ID: 9, Time: 1_700_000_000_000, Actor: "root", Action: "user.ban", Target: "user 1", Detail: "d"}}, f.called("audit %+v", q)
 }
 
+// later is when a mute ends, in whole milliseconds.
+var later = time.Now().Add(time.Hour).Truncate(time.Millisecond)
+
 func (f *fakeAccounts) AllRooms(_ context.Context, query string, after int64, limit int) ([]store.Room, error) {
-	return []store.Room{{ID: 1000000001, Name: "choir", MemberNum: 2}}, f.called("rooms %s %d %d", query, after, limit)
+	return []store.Room{{ID: 1000000001, Name: "choir", MemberNum: 2, BannedUntil: 1}}, f.called("rooms %s %d %d", query, after, limit)
 }
 
 func (f *fakeAccounts) RoomOf(_ context.Context, room int64) (chat.RoomDetail, error) {
 	return chat.RoomDetail{
-		Room:   store.Room{ID: room, Name: "choir"},
-		Admins: []store.RoomMemberRow{{Member: store.Member{User: 10001, Role: 30}}, {Member: store.Member{User: 10002, Role: 20}}}, Links: 3,
+		Room:   store.Room{ID: room, Name: "choir", BannedUntil: later.UnixMilli()},
+		Admins: []store.RoomMemberRow{{Member: store.Member{User: 10001, Role: 30}}, {Member: store.Member{User: 10002, Role: 20}}},
+
+		RoomCounts: store.RoomCounts{Links: 3, Messages: 99},
 	}, f.called("room %d", room)
 }
 
 func (f *fakeAccounts) MembersOf(_ context.Context, room int64, offset, limit int) ([]store.RoomMemberRow, error) {
-	return []store.RoomMemberRow{{Member: store.Member{User: 10001, Role: 30}}}, f.called("members %d %d %d", room, offset, limit)
+	return []store.RoomMemberRow{
+		{Member: store.Member{User: 10001, Role: 30, BannedUntil: 1}}, {Member: store.Member{User: 10003, Role: 10, BannedUntil: later.UnixMilli()}},
+	}, f.called("members %d %d %d", room, offset, limit)
 }
 
 func (f *fakeAccounts) Dissolve(_ context.Context, room int64) (string, error) {
@@ -75,13 +82,14 @@ func TestRoomsThroughTheClient(t *testing.T) {
 	w := start(t, nil)
 	ctx := t.Context()
 	list := must[*protocol.RoomList](t)(w.Rooms(ctx, protocol.RoomFilter{Query: "c", After: 4, Limit: 1}))
-	if w.fake.last() != "rooms c 4 1" || list.Next != 1000000001 || list.List[0].Members != 2 {
+	if w.fake.last() != "rooms c 4 1" || list.Next != 1000000001 || list.List[0].Members != 2 || !list.List[0].MutedUntil.IsZero() {
 		t.Errorf("%s: %+v", w.fake.last(), list)
 	}
-	if r := must[*protocol.Room](t)(w.Room(ctx, 1000000001)); w.fake.last() != "room 1000000001" || r.Owner != 10001 || len(r.Admins) != 1 || r.Links != 3 {
+	if r := must[*protocol.Room](t)(w.Room(ctx, 1000000001)); w.fake.last() != "room 1000000001" || r.Owner != 10001 || len(r.Admins) != 1 || r.Links != 3 || r.Messages != 99 || !r.MutedUntil.Equal(later) {
 		t.Errorf("%s: %+v", w.fake.last(), r)
 	}
-	if m := must[*protocol.RoomMemberList](t)(w.RoomMembers(ctx, 1000000001, 2, 1)); w.fake.last() != "members 1000000001 2 1" || m.Next != 3 || m.List[0].Role != "owner" {
+	if m := must[*protocol.RoomMemberList](t)(w.RoomMembers(ctx, 1000000001, 2, 2)); w.fake.last() != "members 1000000001 2 2" || m.Next != 4 || m.List[0].Role != "owner" ||
+		!m.List[0].MutedUntil.IsZero() || !m.List[1].MutedUntil.Equal(later) {
 		t.Errorf("%s: %+v", w.fake.last(), m)
 	}
 	if r := must[*protocol.Room](t)(w.DissolveRoom(ctx, 1000000001)); w.fake.last() != "dissolve 1000000001" || r.Name != "choir" {
@@ -149,6 +157,10 @@ func TestModerationIsAudited(t *testing.T) {
 			_, err := w.Announce(ctx, "hello")
 			return err
 		}, "announce hello", "announcement.create", "announcement 3", "to 12 accounts"},
+		{func() error {
+			_, err := w.DissolveRoom(ctx, 1000000001)
+			return err
+		}, "dissolve 1000000001", "room.dissolve", "room 1000000001", "choir"},
 	} {
 		if err := c.do(); err != nil || w.fake.last() != c.call {
 			t.Errorf("%s: %v, called %q, want %q", c.action, err, w.fake.last(), c.call)
@@ -160,7 +172,7 @@ func TestModerationIsAudited(t *testing.T) {
 			t.Errorf("audit %+v", e)
 		}
 	}
-	if len(w.audited()) != 5 {
+	if len(w.audited()) != 6 {
 		t.Errorf("%d audit entries", len(w.audited()))
 	}
 }

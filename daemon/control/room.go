@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"gtiv/daemon/chat"
 	"gtiv/protocol"
@@ -63,7 +64,7 @@ func (s *Server) showRoom(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	r := controlRoom(d.Room)
-	r.Notice, r.Links, r.Waiting = d.Notice, d.Links, d.Waits
+	r.Notice, r.Links, r.Waiting, r.Messages = d.Notice, d.Links, d.Waits, d.Messages
 	for _, m := range d.Admins {
 		if m.Role == store.RoleOwner {
 			r.Owner = m.User
@@ -92,7 +93,7 @@ func (s *Server) listRoomMembers(ctx context.Context, c *call) (any, error) {
 	for _, m := range found {
 		reply.List = append(reply.List, protocol.RoomMember{
 			ID: m.User, Username: m.Account.Username, Nickname: m.Account.Nickname, Role: roomRole(m.Role),
-			JoinedAt: atMs(m.JoinedAt), MutedUntil: atMs(m.BannedUntil),
+			JoinedAt: atMs(m.JoinedAt), MutedUntil: upcoming(m.BannedUntil),
 		})
 	}
 	if len(found) == limit {
@@ -129,7 +130,16 @@ func (s *Server) dissolveRoom(ctx context.Context, c *call) (any, error) {
 
 func controlRoom(r store.Room) protocol.Room {
 	return protocol.Room{
-		ID: r.ID, Name: r.Name, Members: r.MemberNum, MemberLimit: r.MemberLimit, MutedUntil: atMs(r.BannedUntil),
+		ID: r.ID, Name: r.Name, Members: r.MemberNum, MemberLimit: r.MemberLimit, MutedUntil: upcoming(r.BannedUntil),
 		Approval: r.Approval, OpenInvite: r.OpenInvite, CreatedAt: atMs(r.CreatedAt),
 	}
+}
+
+// upcoming is a time of the store that is still to come, else none: what the
+// store keeps of a mute stays there when it has ended.
+func upcoming(ms int64) time.Time {
+	if ms <= time.Now().UnixMilli() {
+		return time.Time{}
+	}
+	return atMs(ms)
 }

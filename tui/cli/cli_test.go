@@ -25,6 +25,7 @@ type commands struct {
 	User     cli.UserCmd     `cmd:""`
 	Invite   cli.InviteCmd   `cmd:""`
 	Report   cli.ReportCmd   `cmd:""`
+	Room     cli.RoomCmd     `cmd:""`
 	Ban      cli.BanCmd      `cmd:""`
 	Announce cli.AnnounceCmd `cmd:""`
 	Audit    cli.AuditCmd    `cmd:""`

@@ -77,8 +77,9 @@ func (c *RoomShowCmd) Run(ctx context.Context, streams *IO) error {
 	}
 	for _, line := range [][2]string{
 		{"Name", r.Name}, {"Members", fmt.Sprintf("%d of at most %d", r.Members, r.MemberLimit)},
-		{"Owner", strconv.FormatInt(r.Owner, 10)}, {"Admins", orDash(strings.Join(admins, ", "))}, {"Notice", orDash(r.Notice)},
-		{"Muted until", at(r.MutedUntil)}, {"Joining by link", joining(r)}, {"Created", at(r.CreatedAt)},
+		{"Owner", strconv.FormatInt(r.Owner, 10)}, {"Admins", orDash(strings.Join(admins, ", "))}, {"Messages", count(r.Messages)},
+		{"Notice", orDash(strings.Join(strings.Fields(r.Notice), " "))}, {"All muted until", at(r.MutedUntil)},
+		{"Joining by link", joining(r)}, {"May be invited", invited(r)}, {"Created", at(r.CreatedAt)},
 	} {
 		if _, err := fmt.Fprintf(streams.Out, "%-16s%s\n", line[0], clean(line[1])); err != nil {
 			return err
@@ -93,6 +94,13 @@ func joining(r *protocol.Room) string {
 		text = fmt.Sprintf("%s, an administrator decides (%d waiting)", counted(r.Links, "link"), r.Waiting)
 	}
 	return text
+}
+
+func invited(r *protocol.Room) string {
+	if r.OpenInvite {
+		return "anybody"
+	}
+	return "contacts of members"
 }
 
 // RoomMembersCmd is "gtiv room members".
