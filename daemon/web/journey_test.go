@@ -52,8 +52,12 @@ func newReal(t *testing.T) *web.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	clips, err := video.New(video.Config{}, video.Deps{Store: db})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := web.New(web.Config{Ports: web.Ports{Comet: 2004, RTMP: 2011, HLS: 2012, FLV: 2013}}, web.Deps{
-		Account: people, Chat: messages, Video: video.New(db), Live: rooms, Clips: video.Files(),
+		Account: people, Chat: messages, Video: clips, Live: rooms, Clips: video.Files(),
 		Online: func(int64) bool { return false }, SessionOnline: func(int64) bool { return false },
 	})
 	if err != nil {
