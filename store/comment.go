@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 )
@@ -69,8 +70,11 @@ func (tx *Tx) addComment(n NewComment) (Comment, []Notice, error) {
 	c := Comment{Video: n.Video, User: n.User, Content: n.Content, CreatedAt: tx.now}
 	if n.ReplyTo != 0 {
 		to, err := tx.comment(n.ReplyTo)
-		if err != nil || to.Video != n.Video {
-			return Comment{}, nil, errors.Join(err, ErrNoComment)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && to.Video != n.Video {
+			return Comment{}, nil, ErrNoComment
+		}
+		if err != nil {
+			return Comment{}, nil, err
 		}
 		c.To, c.Parent = to.User, to.Parent
 		if c.Parent == 0 {

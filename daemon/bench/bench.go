@@ -51,6 +51,7 @@ func figures() []figure {
 		{"broadcast", broadcast},
 		{"group", groupChat},
 		{"live", liveRoom},
+		{"feed", feed},
 		{"start/million", startFull},
 	}
 }

@@ -9,7 +9,7 @@
 // it is some seconds old.
 //
 // Goroutines: the writer of the counts, in Run. Locks: pooling (the pools are
-// read), mu (what is gathered), viewers.mu and viewer.mu; none are nested.
+// read), trend.mu, viewers.mu; viewer.mu, and inside it mu (what is gathered).
 package video
 
 import (
@@ -33,7 +33,7 @@ import (
 )
 
 // SampleID is the id of the built-in video. It has no row in the database: likes
-// and the like of it are taken and change nothing.
+// of it and the like are taken and change nothing.
 const SampleID = 1
 
 // Clip is a short video as a viewer sees it.
