@@ -55,9 +55,9 @@ func (s *Store) NewestBy(ctx context.Context, owner int64, limit int) ([]VideoRe
 	return collect(rows, err, scanRef)
 }
 
-// BlockedIDs lists whom a user blocked, at most limit of them.
+// BlockedIDs lists whom a user blocked, by id, at most limit of them.
 func (s *Store) BlockedIDs(ctx context.Context, user int64, limit int) ([]int64, error) {
-	rows, err := s.viewRows(ctx, `SELECT peer_id FROM block WHERE user_id = ? LIMIT ?`, user, limit)
+	rows, err := s.viewRows(ctx, `SELECT peer_id FROM block WHERE user_id = ? ORDER BY peer_id LIMIT ?`, user, limit)
 	return collect(rows, err, scanInt)
 }
 

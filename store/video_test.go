@@ -825,7 +825,10 @@ func TestRefusedVideoWritesWroteNothing(t *testing.T) {
 			_, _, err := s.AddComment(ctx, store.NewComment{Video: id, User: b, Content: "x"})
 			return err
 		},
-		"edit":           func(ctx context.Context) error { _, err := s.EditVideo(ctx, b, id, store.VideoEdit{Title: &title}); return err },
+		"edit": func(ctx context.Context) error {
+			_, err := s.EditVideo(ctx, b, id, store.VideoEdit{Title: &title})
+			return err
+		},
 		"delete":         func(ctx context.Context) error { _, err := s.DeleteVideo(ctx, b, false, id); return err },
 		"delete comment": func(ctx context.Context) error { _, err := s.DeleteComment(ctx, b, false, 77); return err },
 		"like comment":   func(ctx context.Context) error { _, err := s.LikeComment(ctx, b, 77, true); return err },

@@ -15,8 +15,8 @@ import (
 // Sizes of the feed. The fresh pool is larger than all that a viewer can have
 // seen or refused, so that whoever has not seen everything finds something new.
 const (
-	feedPage   = 5 // wire.md 5
-	feedTry    = feedPage + 3
+	feedPage   = 5            // wire.md 5
+	feedTry    = feedPage + 1 // one may be gone since the pools were read
 	freshPool  = 1200
 	topPool    = 300
 	poolsAge   = 2 * time.Second
@@ -182,7 +182,8 @@ func (s *Service) Home(ctx context.Context, c Caller) ([]Clip, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := &chooser{s: s, c: c, p: p, seen: seen, not: not}
+	ch := &chooser{s: s, c: c, p: p, seen: seen, not: not, skip: slices.Concat(seen, not)}
+	slices.Sort(ch.skip)
 	if c.User != 0 {
 		if ch.blocked, err = s.store.BlockedIDs(ctx, c.User, maxBlocked); err != nil {
 			return nil, err
@@ -202,7 +203,8 @@ type chooser struct {
 	c         Caller
 	p         *pools
 	seen, not []int64
-	blocked   []int64
+	skip      []int64 // both, sorted
+	blocked   []int64 // sorted
 
 	followed, any []store.VideoRef
 	tried         []int64
@@ -318,8 +320,11 @@ func (ch *chooser) mix(ids []int64) {
 }
 
 func (ch *chooser) fits(r store.VideoRef) bool {
-	return r.Owner != ch.c.User && !slices.Contains(ch.tried, r.ID) && !slices.Contains(ch.blocked, r.Owner) &&
-		!slices.Contains(ch.seen, r.ID) && !slices.Contains(ch.not, r.ID)
+	if _, found := slices.BinarySearch(ch.skip, r.ID); found || r.Owner == ch.c.User || slices.Contains(ch.tried, r.ID) {
+		return false
+	}
+	_, blocked := slices.BinarySearch(ch.blocked, r.Owner)
+	return !blocked
 }
 
 // add looks videos up and puts those that the viewer may see on the page.
