@@ -251,3 +251,9 @@ func (s *Store) Replies(ctx context.Context, viewer, video, comment, after int64
 		viewer, video, comment, after, limit)
 	return collect(rows, err, scanCommentShown)
 }
+
+// CommentsBy lists all comments of a user that were not deleted, oldest first.
+func (s *Store) CommentsBy(ctx context.Context, user int64) ([]Comment, error) {
+	rows, err := s.viewRows(ctx, `SELECT `+commentColumns+` FROM comment o WHERE o.user_id = ? AND o.gone = 0 ORDER BY o.id`, user)
+	return collect(rows, err, scanComment)
+}

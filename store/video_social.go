@@ -197,6 +197,27 @@ func (s *Store) Supporters(ctx context.Context, user int64, limit int) ([]Person
 	return collect(rows, err, scanPerson)
 }
 
+// MarkedVideo is a video that somebody likes or collected.
+type MarkedVideo struct{ Video, Owner, At int64 }
+
+func scanMarked(r scanner) (MarkedVideo, error) {
+	var m MarkedVideo
+	err := r.Scan(&m.Video, &m.Owner, &m.At)
+	return m, err
+}
+
+// Liked lists all videos that a user likes, newest first.
+func (s *Store) Liked(ctx context.Context, user int64) ([]MarkedVideo, error) {
+	rows, err := s.viewRows(ctx, `SELECT video_id, owner_id, created_at FROM video_support WHERE user_id = ? ORDER BY created_at DESC, video_id DESC`, user)
+	return collect(rows, err, scanMarked)
+}
+
+// Collected lists all videos that a user collected, newest first.
+func (s *Store) Collected(ctx context.Context, user int64) ([]MarkedVideo, error) {
+	rows, err := s.viewRows(ctx, `SELECT video_id, owner_id, created_at FROM video_collect WHERE user_id = ? ORDER BY created_at DESC, video_id DESC`, user)
+	return collect(rows, err, scanMarked)
+}
+
 // VideoCounts is what came to a video since the last write.
 type VideoCounts struct{ Shares, Plays, WatchMS int64 }
 
