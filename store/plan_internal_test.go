@@ -278,7 +278,7 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	_, _ = s.NotifyVideo(ctx, v.ID, []int64{viewer})
 	_, _ = s.UnreadNotices(ctx, owner)
 	_ = s.ReadNotices(ctx, owner, 0)
-	_, _ = s.LastVideo(ctx)
+	_, _, _ = s.LastIDs(ctx)
 	_, _ = s.BlockedIDs(ctx, viewer, 10)
 	_ = s.SaveSeen(ctx, map[int64][]SeenVideo{viewer: {{v.ID, 1}}})
 	_, _ = s.SeenVideos(ctx, viewer)

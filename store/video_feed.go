@@ -35,11 +35,10 @@ func (s *Store) VideosFrom(ctx context.Context, id int64, limit int) ([]VideoRef
 	return collect(rows, err, scanRef)
 }
 
-// LastVideo is the largest id a video ever had, 0 if there was none.
-func (s *Store) LastVideo(ctx context.Context) (int64, error) {
-	var id int64
-	err := s.viewRow(ctx, `SELECT coalesce(max(id), 0) FROM video`).Scan(&id)
-	return id, mapError(err)
+// LastIDs are the largest ids of videos and of accounts, 0 if there are none.
+func (s *Store) LastIDs(ctx context.Context) (video, account int64, err error) {
+	err = s.viewRow(ctx, `SELECT coalesce((SELECT max(id) FROM video), 0), coalesce((SELECT max(id) FROM account), 0)`).Scan(&video, &account)
+	return video, account, mapError(err)
 }
 
 // FollowedFrom lists some of those whom fan follows: by id, from one on.

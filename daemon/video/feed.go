@@ -22,13 +22,15 @@ const (
 	poolsAge   = 2 * time.Second
 	maxViewers = 4000
 	maxBlocked = 1000
+	maxWaiting = 20_000 // viewers whose videos are to be written
 )
 
 // pools is what the feed chooses from. It does not change.
 type pools struct {
-	fresh, top []store.VideoRef
-	last       int64 // largest id
-	at         time.Time
+	fresh, top  []store.VideoRef
+	last        int64 // largest id of a video
+	lastAccount int64
+	at          time.Time
 }
 
 // poolsNow answers the pools. Who finds them old reads them again, while the
@@ -53,7 +55,7 @@ func (s *Service) poolsNow(ctx context.Context) (*pools, error) {
 	var errs [3]error
 	p.fresh, errs[0] = s.store.FreshVideos(ctx, freshPool)
 	p.top, errs[1] = s.store.TopVideos(ctx, topPool)
-	p.last, errs[2] = s.store.LastVideo(ctx)
+	p.last, p.lastAccount, errs[2] = s.store.LastIDs(ctx)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("read the pools of the feed: %w", err)
 	}
@@ -158,6 +160,9 @@ func (s *Service) shown(c Caller, v *viewer, clips []Clip) {
 	at := s.now().UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.seen[c.User] == nil && len(s.seen) >= maxWaiting {
+		return // the database does not take anything; memory is not for that
+	}
 	for _, clip := range clips {
 		if clip.ID != SampleID {
 			s.seen[c.User] = append(s.seen[c.User], store.SeenVideo{ID: clip.ID, At: at})
@@ -241,9 +246,10 @@ func (ch *chooser) readPools(ctx context.Context) error {
 	const masters, newest, probes, each = 3, 5, 2, 3
 	random := ch.s.deps.Random
 	if ch.c.User != 0 {
-		from := int64(random(int(ch.c.User)))
+		span := max(ch.p.lastAccount-store.BuiltInAccount+1, 1)
+		from := store.BuiltInAccount + int64(random(int(span)))
 		list, err := ch.s.store.FollowedFrom(ctx, ch.c.User, from, masters)
-		if err == nil && len(list) < masters && from > 0 {
+		if err == nil && len(list) < masters {
 			var more []int64
 			more, err = ch.s.store.FollowedFrom(ctx, ch.c.User, 0, masters-len(list))
 			list = append(list, more...)

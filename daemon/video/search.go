@@ -2,6 +2,7 @@ package video
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -54,15 +55,21 @@ func (s *Service) Search(ctx context.Context, c Caller, kind, q string, cursor i
 // searchUsers puts whoever has exactly this user name first.
 func (s *Service) searchUsers(ctx context.Context, q string, cursor int64) ([]store.Account, int64, error) {
 	list, next, err := s.store.SearchAccounts(ctx, q, cursor, searchPage)
-	if err != nil || cursor > 0 {
-		return list, next, err
+	if err != nil {
+		return nil, 0, err
 	}
 	exact, err := s.store.AccountByName(ctx, strings.TrimLeft(q, "@＠"))
-	if err != nil || exact.DeletedAt != 0 || exact.ID == store.BuiltInAccount {
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && (exact.DeletedAt != 0 || exact.ID == store.BuiltInAccount):
 		return list, next, nil // nobody is called so
+	case err != nil:
+		return nil, 0, err
 	}
 	list = slices.DeleteFunc(list, func(a store.Account) bool { return a.ID == exact.ID })
-	return append([]store.Account{exact}, list...), next, nil
+	if cursor <= 0 {
+		list = append([]store.Account{exact}, list...)
+	}
+	return list, next, nil
 }
 
 // Tagged is a page of the videos with a tag, newest first.

@@ -290,6 +290,34 @@ func TestTheFeedShowsWhatIsFollowed(t *testing.T) {
 	}
 }
 
+// The authors one follows take turns, wherever their ids are.
+func TestAllWhoAreFollowedAreShown(t *testing.T) {
+	s := open(t, video.Config{})
+	alice := s.person("alice")
+	s.clips(300)
+	var masters []video.Caller
+	for i := range 25 {
+		m := s.person(fmt.Sprint("m", i))
+		s.clip(m, "x", "followers")
+		s.pass(2 * time.Second)
+		if on, err := s.ToggleFollow(t.Context(), alice, m.User); err != nil || !on {
+			t.Fatal(on, err)
+		}
+		masters = append(masters, m)
+	}
+	shown := map[int64]bool{}
+	for range 60 {
+		for _, v := range s.home(alice) {
+			if v.Visibility == store.VideoFollowers {
+				shown[v.Owner] = true
+			}
+		}
+	}
+	if len(shown) < len(masters)*4/5 {
+		t.Errorf("%d of %d in 60 pages", len(shown), len(masters))
+	}
+}
+
 func TestTheFeedShowsWhatEngages(t *testing.T) {
 	s := open(t, video.Config{})
 	owner := s.person("owner")
@@ -347,7 +375,7 @@ func TestAnOwnersPageOfMany(t *testing.T) {
 	if err := errors.Join(err, err2); err != nil || len(first) != 12 || len(second) != 8 || first[0].ID < second[0].ID {
 		t.Errorf("%d and %d, %v", len(first), len(second), err)
 	}
-	for _, page := range []int{0, -5, 3, 1 << 40} {
+	for _, page := range []int{0, -5, 3, 1 << 30} {
 		if list, err := s.By(t.Context(), guest(1), bob.User, page); err != nil || page > 1 && len(list) > 0 {
 			t.Errorf("page %d: %d %v", page, len(list), err)
 		}
@@ -670,4 +698,23 @@ func TestManyLookAtOnce(t *testing.T) {
 	if report, err := s.store.RepairCounters(t.Context(), false); err != nil || len(report) > 0 {
 		t.Errorf("%v %v", report, err)
 	}
+}
+
+func FuzzTags(f *testing.F) {
+	for _, text := range []string{"#a #b", "＃猫咪", "#\xff", "#a\u0301 #", "##a#b", "#ﬁ #fi"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tags := video.Hashtags(text)
+		keys := map[string]bool{}
+		for _, tag := range tags {
+			if tag == "" || strings.ContainsAny(tag, "#＃ @,\n") || !strings.Contains(text, tag) || keys[store.FoldName(tag)] {
+				t.Errorf("%q: %q", text, tags)
+			}
+			keys[store.FoldName(tag)] = true
+		}
+		if len(tags) > 10 {
+			t.Errorf("%q: %d tags", text, len(tags))
+		}
+	})
 }
