@@ -56,6 +56,10 @@ func (d *Daemon) videoDeps() video.Deps {
 	return video.Deps{
 		Store: d.store, Logger: d.log.With("component", "video"), Censor: d.words.censor,
 		TooNew: func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
+		Online: d.gateway.Online,
+		Notify: func(user int64, n protocol.Notice) {
+			d.gateway.Push(user, &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true})
+		},
 	}
 }
 

@@ -197,7 +197,6 @@ func TestRoomsAreCaughtUp(t *testing.T) {
 	w.chat.Connected(b.c)
 	clock.add(catchUpWait)
 	w.chat.Connected(b.c)
-	var got []string
 	for _, want := range []string{"in between", "a changed the name of the group to new name.", "settled"} {
 		p := <-w.gw.arrivals
 		var m struct {
@@ -207,7 +206,7 @@ func TestRoomsAreCaughtUp(t *testing.T) {
 		if err := json.Unmarshal(p.Body, &m); err != nil || m.RoomId != fmt.Sprint(room) {
 			t.Fatalf("%s, %v", p.Body, err)
 		}
-		if got = append(got, m.Content); m.Content != want || m.MsgType == int(protocol.TypeRoomName) {
+		if m.Content != want || m.MsgType == int(protocol.TypeRoomName) {
 			t.Errorf("pushed %q, want %q: %s", m.Content, want, p.Body)
 		}
 	}

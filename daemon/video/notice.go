@@ -44,6 +44,9 @@ func (s *Service) tell(list ...store.Notice) {
 // sendNotices tells each user of the newest notice.
 func (s *Service) sendNotices(ctx context.Context, told map[int64]store.Notice) {
 	for user, n := range told {
+		if s.deps.Online != nil && !s.deps.Online(user) {
+			continue
+		}
 		to, err := s.store.Account(ctx, user)
 		if err != nil {
 			continue // the notice is in the list all the same

@@ -65,6 +65,8 @@ type Deps struct {
 	// Notify tells the feature clients of a user that there is a notice; at most
 	// once a second for each user. Nil: nobody is told.
 	Notify func(user int64, n protocol.Notice)
+	// Online says whether a user can be told now. Nil: everybody may be.
+	Online func(user int64) bool
 	// Random answers a number from 0 to n-1. Nil: math/rand.
 	Random func(n int) int
 	Logger *slog.Logger     // may be nil

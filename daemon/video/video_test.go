@@ -624,6 +624,26 @@ func TestTagsAndMentions(t *testing.T) {
 	}
 }
 
+func TestWhoIsNotConnectedIsNotTold(t *testing.T) {
+	var bob video.Caller
+	s := open(t, video.Config{}, func(d *video.Deps) { d.Online = func(user int64) bool { return user == bob.User } })
+	alice := s.person("alice")
+	bob = s.person("bob")
+	for _, owner := range []video.Caller{alice, bob} {
+		for range 2 { // told once, of the newest
+			if err := s.Support(t.Context(), map[bool]video.Caller{true: bob, false: alice}[owner.User == alice.User], s.clip(owner, "x", ""), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.told[alice.User]) != 0 || len(s.told[bob.User]) != 1 || s.told[bob.User][0].Text != "alice likes your video." {
+		t.Errorf("%+v", s.told)
+	}
+}
+
 func TestSearchPutsTheExactNameFirst(t *testing.T) {
 	s := open(t, video.Config{})
 	ctx, ann := t.Context(), s.person("ann")
