@@ -125,7 +125,13 @@ func (s *Store) indexAll(ctx context.Context) error {
 	if err != nil || have == searchVersion {
 		return err
 	}
-	s.progress("making the search index")
+	var old bool // else it is a new database
+	if err := s.conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM account WHERE id > ?)`, BuiltInAccount).Scan(&old); err != nil {
+		return err
+	}
+	if old {
+		s.progress("making the search index")
+	}
 	steps := []func(tx *Tx) error{func(tx *Tx) error {
 		for _, t := range []string{accountSearch, videoSearch, tagSearch} {
 			if err := tx.exec(`DELETE FROM ` + t); err != nil {
