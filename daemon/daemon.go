@@ -3,7 +3,7 @@
 //
 // Order. New checks, locks the data folder, opens the stores and binds every
 // socket; nothing serves before all of that worked. Run starts the features
-// (account, chat, live), then what faces clients (gateway, HTTP, control socket). At
+// (account, chat, live, video), then what faces clients (gateway, HTTP, control socket). At
 // the end it goes the other way round: clients first, within the grace period,
 // then the features, then the stores. A part that ends early takes the daemon
 // down with its name.
@@ -72,6 +72,7 @@ type Daemon struct {
 	account *account.Service
 	chat    *chat.Service
 	live    *live.Service
+	video   *video.Service
 	gateway *gateway.Gateway
 	web     *web.Server
 	admin   *control.Server
@@ -168,6 +169,9 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 	if d.live, err = live.New(liveConfig(d.opt.Config), d.liveDeps()); err != nil {
 		return err
 	}
+	if d.video, err = video.New(videoConfig(d.opt.Config), d.videoDeps()); err != nil {
+		return err
+	}
 	d.account, err = account.New(accountConfig(d.opt.Config), account.Deps{
 		Store: d.store, SealKey: key, Logger: d.log.With("component", "account"),
 		Kick:       func(session int64) { d.gateway.Kick(session) },
@@ -204,7 +208,7 @@ func (d *Daemon) makeFront(context.Context) error {
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
 		},
 	}, web.Deps{
-		Account: d.account, Chat: d.chat, Video: video.New(d.store), Live: d.live,
+		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live,
 		Online: d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
@@ -232,7 +236,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	defer stopInner()
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
-		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "words": d.words.watch,
+		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}

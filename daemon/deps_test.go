@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 	"daemon/account":      {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
 	"daemon/chat":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
 	"daemon/live":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter", "daemon/video/sample", "media"},
-	"daemon/video":        {"store", "store/", "protocol", "daemon/limit", "daemon/video/sample", "media/clip"},
+	"daemon/video":        {"store", "store/", "protocol", "daemon/limit", "daemon/filter", "daemon/video/sample", "media/clip"},
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
 

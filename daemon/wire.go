@@ -12,6 +12,7 @@ import (
 	"gtiv/daemon/chat"
 	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
+	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/protocol"
 )
@@ -44,6 +45,21 @@ func liveConfig(c Config) live.Config {
 		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
 		Retention: time.Duration(c.Chat.Retention), Language: c.Site.Language,
 		RoomSendsPerSecond: float64(c.Limits.RoomSendsPerSecond),
+	}
+}
+
+func videoConfig(c Config) video.Config {
+	return video.Config{ActionsPerSecond: float64(c.Limits.SendsPerSecond), ActionBurst: c.Limits.SendBurst, Language: c.Site.Language}
+}
+
+func (d *Daemon) videoDeps() video.Deps {
+	return video.Deps{
+		Store: d.store, Logger: d.log.With("component", "video"), Censor: d.words.censor,
+		TooNew: func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
+		Online: d.gateway.Online,
+		Notify: func(user int64, n protocol.Notice) {
+			d.gateway.Push(user, &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true})
+		},
 	}
 }
 
@@ -200,6 +216,7 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 	d.chat.SetConfig(chatConfig(next))
 	d.words.set(list)
 	d.live.SetConfig(liveConfig(next))
+	d.video.SetConfig(videoConfig(next))
 	if d.opt.Level != nil {
 		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
 			return nil, nil, err

@@ -30,6 +30,17 @@ type VideoItem struct {
 	SupportNum int64
 	CollectNum int64
 	ShareNum   int64
+	VideoState
+}
+
+// VideoState is what only newer clients read of a video.
+type VideoState struct {
+	CommentNum int64
+	PlayNum    int64
+	Duration   int64  `doc:"ms"`
+	Visibility string `doc:"public, followers or private"`
+	IsSupport  bool   `doc:"the caller likes it"`
+	IsCollect  bool   `doc:"the caller collected it"`
 }
 
 // VideoInfoReply answers GET /video/info.
@@ -44,6 +55,10 @@ type VideoInfoReply struct {
 	VideoCover   string `doc:"absolute URL"`
 	VideoWidth   int
 	VideoHeight  int
+	Title        string
+	VideoURI     string `json:"VideoUri" doc:"absolute URL of the HLS playlist"`
+	CreateTime   int64  `doc:"Unix seconds"`
+	VideoState
 }
 
 // VideoMasterRequest is the query of GET /user/video-master-info.
@@ -87,6 +102,23 @@ type UserVideoItem struct {
 	SupportNum int64
 }
 
+// VideoActionRequest does something to a video, or takes it back.
+type VideoActionRequest struct {
+	VideoID int64 `json:"videoId" required:"true" example:"1"`
+	Action  int   `json:"action" required:"true" enum:"0,1" doc:"1 do, 0 undo" example:"1"`
+}
+
+// FollowRequest names who is followed, or not any more.
+type FollowRequest struct {
+	UserID int64 `json:"userId" required:"true" example:"10002"`
+}
+
+// FollowToggleReply answers GET /user/follow.
+type FollowToggleReply struct {
+	Head
+	IsFollow bool `doc:"how it is now"`
+}
+
 // FollowPageRequest is the query of the follow, fans and support lists.
 type FollowPageRequest struct {
 	Page int `json:"page" doc:"from 1; everything is on page 1" example:"1"`
@@ -104,4 +136,166 @@ type FollowItem struct {
 	Nickname   string
 	Avatar     string
 	CreateTime int64 `doc:"Unix seconds"`
+}
+
+// VideoEditRequest is the body of POST /video/edit.
+type VideoEditRequest struct {
+	VideoID    int64  `json:"VideoId" required:"true" example:"2"`
+	Title      string `doc:"at most 200 characters; its #tags are tags; empty leaves it"`
+	Tags       string `doc:"with commas or spaces between, besides those of the title, at most 10; empty leaves them"`
+	Visibility string `enum:",public,followers,private" doc:"empty leaves it"`
+}
+
+// VideoDeleteRequest is the body of POST /video/delete and POST
+// /video/not-interested.
+type VideoDeleteRequest struct {
+	VideoID int64 `json:"VideoId" required:"true" example:"2"`
+}
+
+// VideoPlayedRequest is the body of POST /video/played.
+type VideoPlayedRequest struct {
+	VideoID int64 `json:"VideoId" required:"true" example:"2"`
+	WatchMs int64 `doc:"how long it was watched; more than its length counts as that" example:"3000"`
+}
+
+// CommentRequest is the body of POST /video/comment.
+type CommentRequest struct {
+	VideoID int64  `json:"VideoId" required:"true" example:"2"`
+	Content string `required:"true" doc:"1 to 500 characters; @name mentions" example:"nice"`
+	ReplyTo int64  `doc:"the comment, or the reply, that is answered"`
+}
+
+// CommentReply answers POST /video/comment.
+type CommentReply struct {
+	Head
+	CommentID  int64 `json:"CommentId"`
+	Content    string
+	CreateTime int64 `doc:"Unix seconds"`
+}
+
+// CommentsRequest is the query of GET /video/comments.
+type CommentsRequest struct {
+	VideoID   int64 `json:"VideoId" required:"true" example:"2"`
+	CommentID int64 `json:"CommentId" doc:"lists the replies to this comment, oldest first"`
+	Cursor    int64 `doc:"Next of the page before"`
+}
+
+// CommentsReply answers GET /video/comments.
+type CommentsReply struct {
+	Head
+	List []CommentItem
+	Next int64 `doc:"Cursor of the next page, 0 at the end"`
+}
+
+// CommentItem is one comment.
+type CommentItem struct {
+	CommentID  int64 `json:"CommentId"`
+	UserID     int64 `json:"UserId"`
+	Nickname   string
+	Avatar     string
+	Content    string
+	CreateTime int64 `doc:"Unix seconds"`
+	SupportNum int64
+	ReplyNum   int64
+	IsSupport  bool   `doc:"the caller likes it"`
+	ReplyTo    string `doc:"nickname of whom a reply answers"`
+	Gone       bool   `doc:"deleted; shown because of its replies"`
+}
+
+// CommentIDRequest is the body of POST /video/comment-delete.
+type CommentIDRequest struct {
+	CommentID int64 `json:"CommentId" required:"true" example:"1"`
+}
+
+// CommentLikeRequest is the body of POST /video/comment-like.
+type CommentLikeRequest struct {
+	CommentID int64 `json:"CommentId" required:"true" example:"1"`
+	Action    int   `required:"true" enum:"0,1" doc:"1 like, 0 undo" example:"1"`
+}
+
+// TagRequest is the query of GET /tag/videos.
+type TagRequest struct {
+	Tag    string `required:"true" doc:"with or without #" example:"cats"`
+	Cursor int64  `doc:"Next of the page before"`
+}
+
+// VideosReply is a page of videos.
+type VideosReply struct {
+	Head
+	Endpoint string `doc:"goes in front of Uri and Cover; ends with /"`
+	List     []VideoItem
+	Next     int64 `doc:"Cursor of the next page, 0 at the end"`
+}
+
+// TagsReply answers GET /tag/trending.
+type TagsReply struct {
+	Head
+	List []TagItem
+}
+
+// TagItem is one tag.
+type TagItem struct {
+	Tag      string
+	VideoNum int64 `doc:"at most 1000 are counted"`
+}
+
+// FindRequest is the query of GET /search.
+type FindRequest struct {
+	Q      string `required:"true" doc:"1 to 64 characters; words by how they begin" example:"cat"`
+	Kind   string `required:"true" enum:"users,videos,tags" example:"videos"`
+	Cursor int64  `doc:"Next of the page before"`
+}
+
+// FindReply answers GET /search; only the list of the Kind has items.
+type FindReply struct {
+	Head
+	Endpoint string `doc:"goes in front of Uri and Cover; ends with /"`
+	Users    []FoundUser
+	Videos   []VideoItem
+	Tags     []TagItem
+	Next     int64 `doc:"Cursor of the next page, 0 at the end"`
+}
+
+// FoundUser is somebody who was found.
+type FoundUser struct {
+	UserID   int64 `json:"UserId"`
+	Username string
+	Nickname string
+	Avatar   string
+	FansNum  int64
+}
+
+// CursorRequest pages through a list.
+type CursorRequest struct {
+	Cursor int64 `doc:"Next of the page before"`
+}
+
+// NoticesReply answers GET /notice/list.
+type NoticesReply struct {
+	Head
+	Endpoint string `doc:"goes in front of Cover; ends with /"`
+	List     []NoticeItem
+	Unread   int64
+	Next     int64 `doc:"Cursor of the next page, 0 at the end"`
+}
+
+// NoticeItem is one notice.
+type NoticeItem struct {
+	NoticeID   int64  `json:"NoticeId"`
+	Kind       string `doc:"like, comment, reply, follow, mention, live or system"`
+	Text       string `doc:"in the caller's language"`
+	UserID     int64  `json:"UserId" doc:"who did it, 0 nobody"`
+	Nickname   string
+	Avatar     string
+	VideoID    int64  `json:"VideoId" doc:"0 none"`
+	Cover      string `doc:"of the video, relative to Endpoint"`
+	CommentID  int64  `json:"CommentId" doc:"0 none"`
+	Content    string `doc:"of the comment"`
+	Read       bool
+	CreateTime int64 `doc:"Unix seconds"`
+}
+
+// NoticeReadRequest is the body of POST /notice/read.
+type NoticeReadRequest struct {
+	NoticeID int64 `json:"NoticeId" doc:"this one and all older ones; without it all"`
 }

@@ -110,6 +110,9 @@ func (tx *Tx) createAccount(n NewAccount) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
+	if err := tx.index(accountSearch, id, n.Username, n.Nickname); err != nil {
+		return Account{}, err
+	}
 	return tx.account(id)
 }
 
@@ -165,7 +168,19 @@ func (s *Store) SetProfile(ctx context.Context, id int64, field, value string) e
 	if query == "" {
 		return ErrNotFound
 	}
-	return s.mustChange(ctx, query, value, id)
+	if field != "nickname" {
+		return s.mustChange(ctx, query, value, id)
+	}
+	return s.update(ctx, func(tx *Tx) error {
+		var username string
+		if err := tx.row(`SELECT username FROM account WHERE id = ? AND deleted_at = 0`, id).Scan(&username); err != nil {
+			return err
+		}
+		if err := tx.exec(query, value, id); err != nil {
+			return err
+		}
+		return tx.index(accountSearch, id, username, value)
+	})
 }
 
 // mustChange runs one statement that must touch a row, else ErrNotFound.
@@ -242,7 +257,8 @@ func (s *Store) Ban(ctx context.Context, id, until int64, reason string) ([]int6
 // DeleteAccount makes an account unusable and anonymous: its name, nickname,
 // avatar and phone go, it leaves all contact lists, its sessions are revoked
 // (and answered). Its messages stay in the conversations of the others under
-// the anonymous name. The user name is free again after freeAt (ms).
+// the anonymous name; its videos and comments go. The user name is free again
+// after freeAt (ms).
 func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64) (sessions, peers []int64, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
 		var key string
@@ -260,6 +276,9 @@ func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64) (sessions, 
 			return err
 		}
 		if err := tx.exec(`DELETE FROM room_former WHERE user_id = ?`, id); err != nil {
+			return err
+		}
+		if err := tx.forgetVideos(id); err != nil {
 			return err
 		}
 		sessions, err = tx.revoke(id, 0, 0)

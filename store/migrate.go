@@ -66,6 +66,11 @@ func (s *Store) migrate(ctx context.Context, steps []migration) error {
 		}
 	}
 	for _, m := range steps[have:] {
+		// Nobody waits for a new database: the steps of one are not news. A service
+		// manager that is slow to read would be told more than its socket holds.
+		if have > 0 {
+			s.progress("bringing the database to schema " + m.name)
+		}
 		if err := s.migrateTo(ctx, m); err != nil {
 			return fmt.Errorf("migrate to %s: %w", m.name, err)
 		}
@@ -106,7 +111,6 @@ func syncDir(dir string) error {
 }
 
 func (s *Store) migrateTo(ctx context.Context, m migration) error {
-	s.progress("bringing the database to schema " + m.name)
 	tx, err := s.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err

@@ -150,14 +150,14 @@ func TestNewDatabaseNeedsNoCopy(t *testing.T) {
 	}
 }
 
-// Who wrote in a room and left it before step 5 is found by what they wrote.
-func TestStepFiveFindsFormerMembers(t *testing.T) {
+// Who wrote in a room and left it before step 6 is found by what they wrote.
+func TestStepSixFindsFormerMembers(t *testing.T) {
 	cfg := Config{Path: filepath.Join(t.TempDir(), "gtiv.db")}
 	steps, err := migrations()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openAt(t.Context(), cfg, steps[:4])
+	s, err := openAt(t.Context(), cfg, steps[:5])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,5 +181,43 @@ func TestStepFiveFindsFormerMembers(t *testing.T) {
 	rows, err := s.viewRows(t.Context(), `SELECT user_id FROM room_former WHERE room_id = ?`, m.Room)
 	if users, err = collect(rows, err, scanInt); err != nil || len(users) != 1 || users[0] != b {
 		t.Errorf("former members %v, %v; want %d", users, err, b)
+	}
+}
+
+// A database from before short videos is brought up to date with what it holds.
+func TestADatabaseFromBeforeVideosIsUpgraded(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "gtiv.db")}
+	db, err := sql.Open("sqlite", cfg.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := []string{}
+	for _, m := range steps[:4] {
+		queries = append(queries, m.sql)
+	}
+	queries = append(queries, "PRAGMA user_version = 4",
+		`INSERT INTO account (username, username_key, nickname, created_at, fans_num) VALUES ('wang', 'wang', '老王', 1, 1), ('li', 'li', '小李', 1, 0)`,
+		`INSERT INTO follow (fan_id, master_id, created_at) VALUES (10002, 10001, 1)`)
+	for _, q := range queries {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := s.SearchAccounts(t.Context(), "老王", 0, 10)
+	fans, err2 := s.Fans(t.Context(), 10001, 10)
+	v, err3 := s.CreateVideo(t.Context(), NewVideo{Owner: 10001})
+	if err := errors.Join(err, err2, err3, s.Close()); err != nil || len(found) != 1 || len(fans) != 1 || v.ID != 2 {
+		t.Errorf("found %d, fans %d, video %d, %v", len(found), len(fans), v.ID, err)
 	}
 }

@@ -25,6 +25,7 @@ var scansAllowed = []string{
 	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
 	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
 	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
+	`WITH counted AS`,                                            // RepairCounters
 }
 
 // Every query that the store ran is asked for its plan; none may read a whole
@@ -57,7 +58,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested)( |$)`)
 
 func checkPlan(t *testing.T, s *Store, query string) {
 	t.Helper()
@@ -154,6 +155,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.Ban(ctx, a, 1, "x")
 	runLive(ctx, s, a, b)
 	runRooms(t, s, a, b)
+	runVideo(t, s, a, b)
 	_, err3 := s.CreateInvite(ctx, Invite{Code: "x", MaxUses: 1})
 	_, _ = s.Invites(ctx)
 	_, _ = s.InviteUsable(ctx, "x")
@@ -230,4 +232,88 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	_, _ = s.Live(ctx, r.ID)
 	_, _, _ = s.ExpireLive(ctx, 1<<60, 10)
 	_ = s.CloseLive(ctx, act)
+}
+
+func runVideo(t *testing.T, s *Store, owner, viewer int64) {
+	t.Helper()
+	ctx := t.Context()
+	v, err := s.CreateVideo(ctx, NewVideo{Owner: owner, Title: "x", Tags: []string{"x"}, SourceHash: "h"})
+	_, err2 := s.StartVideo(ctx, v.ID)
+	_, err3 := s.FinishVideo(ctx, v.ID, VideoResult{Key: "k"})
+	title := "y"
+	_, err4 := s.EditVideo(ctx, owner, v.ID, VideoEdit{Title: &title})
+	_, _, err5 := s.ToggleFollow(ctx, viewer, owner)
+	for range 2 {
+		for _, on := range []bool{true, false} {
+			_, _, _ = s.Support(ctx, viewer, v.ID, on)
+			_, _ = s.Collect(ctx, viewer, v.ID, on)
+		}
+	}
+	c, _, err6 := s.AddComment(ctx, NewComment{Video: v.ID, User: viewer, Content: "x", Mentions: []int64{owner, viewer}})
+	r, _, err7 := s.AddComment(ctx, NewComment{Video: v.ID, User: owner, Content: "x", ReplyTo: c.ID, Mentions: []int64{viewer}})
+	_, _ = s.LikeComment(ctx, viewer, c.ID, true)
+	_, _ = s.LikeComment(ctx, viewer, c.ID, false)
+	_, _ = s.Video(ctx, v.ID)
+	_, _ = s.VideoBySource(ctx, owner, "h")
+	_, _ = s.VideosInState(ctx, VideoQueued, 0, 10)
+	_, _ = s.ShownVideo(ctx, viewer, v.ID)
+	shown, err8 := s.ShownVideos(ctx, viewer, []int64{v.ID})
+	if len(shown) != 1 {
+		t.Errorf("%d videos are shown", len(shown))
+	}
+	for _, list := range []func() (int, error){
+		func() (int, error) { l, err := s.VideosBy(ctx, viewer, owner, 0, 10); return len(l), err },
+		func() (int, error) { l, err := s.OwnVideos(ctx, owner, 0, 10); return len(l), err },
+		func() (int, error) { l, err := s.VideoTags(ctx, v.ID); return len(l), err },
+		func() (int, error) { l, err := s.Follows(ctx, viewer, 10); return len(l), err },
+		func() (int, error) { l, err := s.Fans(ctx, owner, 10); return len(l), err },
+		func() (int, error) { l, err := s.FreshVideos(ctx, 10); return len(l), err },
+		func() (int, error) { l, err := s.TopVideos(ctx, 10); return len(l), err },
+		func() (int, error) { l, err := s.VideosFrom(ctx, 1, 10); return len(l), err },
+		func() (int, error) { l, err := s.FollowedFrom(ctx, viewer, 1, 10); return len(l), err },
+		func() (int, error) { l, err := s.NewestBy(ctx, owner, 10); return len(l), err },
+		func() (int, error) { l, err := s.TrendingTags(ctx, 1, 10); return len(l), err },
+		func() (int, error) { l, err := s.Comments(ctx, viewer, v.ID, 0, 10); return len(l), err },
+		func() (int, error) { l, err := s.Replies(ctx, viewer, v.ID, c.ID, 0, 10); return len(l), err },
+		func() (int, error) { l, err := s.Notices(ctx, owner, 0, 10); return len(l), err },
+		func() (int, error) { l, _, err := s.SearchAccounts(ctx, "use", 0, 10); return len(l), err },
+		func() (int, error) { l, _, err := s.SearchVideos(ctx, viewer, "y", 0, 10); return len(l), err },
+		func() (int, error) { l, _, err := s.SearchTags(ctx, "x", 0, 10); return len(l), err },
+		func() (int, error) { l, _, err := s.TaggedVideos(ctx, viewer, "x", 0, 10); return len(l), err },
+	} {
+		if n, err := list(); err != nil || n == 0 {
+			t.Errorf("an empty list: %v", err)
+		}
+	}
+	_, _, _ = s.ToggleFollow(ctx, viewer, owner)
+	s.w.toggles = map[relKey]int64{}
+	_, _, _ = s.ToggleFollow(ctx, viewer, owner)
+	_, _ = s.PrivateVideos(ctx, owner)
+	_, _ = s.SupportedBy(ctx, viewer, viewer, 0, 10)
+	_, _ = s.CollectedBy(ctx, viewer, 0, 10)
+	_, _ = s.Supporters(ctx, owner, 10)
+	_, _ = s.Liked(ctx, viewer)
+	_, _ = s.Collected(ctx, viewer)
+	_, _ = s.CommentsBy(ctx, viewer)
+	_ = s.AddVideoCounts(ctx, map[int64]VideoCounts{v.ID: {Plays: 1}})
+	_, _ = s.Notify(ctx, []Notice{{User: owner, Kind: NoticeSystem}})
+	_, _ = s.NotifyVideo(ctx, v.ID, []int64{viewer})
+	_, _ = s.UnreadNotices(ctx, owner)
+	_ = s.ReadNotices(ctx, owner, 0)
+	_, _, _ = s.LastIDs(ctx)
+	_, _ = s.BlockedIDs(ctx, viewer, 10)
+	_ = s.SaveSeen(ctx, map[int64][]SeenVideo{viewer: {{v.ID, 1}}})
+	_, _ = s.SeenVideos(ctx, viewer)
+	_ = s.SetNotInterested(ctx, viewer, v.ID)
+	_, _ = s.NotInterested(ctx, viewer)
+	_, _ = s.RepairCounters(ctx, false)
+	_, err9 := s.RepairCounters(ctx, true)
+	_, _ = s.SetVideoState(ctx, v.ID, VideoHidden, "x")
+	_, _ = s.DeleteComment(ctx, viewer, false, r.ID)
+	_, _ = s.DeleteVideo(ctx, owner, false, v.ID)
+	_, _ = s.VideosToClean(ctx, 10)
+	_ = s.VideoCleaned(ctx, v.ID)
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
+		t.Fatal(err)
+	}
 }

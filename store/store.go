@@ -125,7 +125,7 @@ func (s *Store) open(ctx context.Context, steps []migration) error {
 	}
 	s.stmts = newStmtCache(s.read.PrepareContext)
 	s.w.init(s)
-	return nil
+	return s.indexAll(ctx)
 }
 
 // makePrivate creates the file with mode 0600, or takes the rights of others

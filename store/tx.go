@@ -40,6 +40,8 @@ type writer struct {
 	convs lru[convKey, *conversationRow]
 	rels  relCache
 	rooms lru[int64, *roomRow]
+
+	toggles map[relKey]int64 // when a pair's follow was toggled last, ms
 }
 
 func (w *writer) init(s *Store) {
@@ -53,6 +55,7 @@ func (w *writer) forget() {
 	w.convs = newLRU[convKey, *conversationRow](maxCachedConversations)
 	w.rels = newRelCache()
 	w.rooms = newLRU[int64, *roomRow](maxCachedRooms)
+	w.toggles = map[relKey]int64{}
 }
 
 func (w *writer) close() {

@@ -16,8 +16,9 @@ import (
 // Export writes everything that is stored about the caller as a zip archive of
 // JSON files: profile, login sessions, contacts, applications, blocked users,
 // whom they follow, their live room and what they wrote in live rooms, groups,
-// reports, all private conversations as the caller sees them, and what they wrote
-// in groups, those they left among them.
+// reports, their videos (what is known of them), likes, collections and comments,
+// all private conversations as the caller sees them, and what they wrote in groups,
+// those they left among them.
 func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 	z := zip.NewWriter(w)
 	e := exporter{ctx: ctx, s: s, p: p, z: z}
@@ -34,6 +35,10 @@ func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
 		{"live.json", e.live},
 		{"rooms.json", e.rooms},
 		{"reports.json", e.reports},
+		{"videos.json", e.videos},
+		{"liked.json", func() (any, error) { return e.marked(e.s.store.Liked) }},
+		{"collected.json", func() (any, error) { return e.marked(e.s.store.Collected) }},
+		{"comments.json", e.comments},
 	} {
 		v, err := part.make()
 		if err != nil {
@@ -194,6 +199,45 @@ func (e exporter) reports() (any, error) {
 	for _, p := range list {
 		out = append(out, map[string]any{"ReportId": p.ID, "Kind": p.Kind, "Target": p.Target, "Reason": p.Reason,
 			"CreatedAt": exportTime(p.CreatedAt), "ResolvedAt": exportTime(p.ResolvedAt)})
+	}
+	return out, err
+}
+
+func (e exporter) videos() (any, error) {
+	out := []map[string]any{}
+	for before := int64(0); ; {
+		list, err := e.s.store.OwnVideos(e.ctx, e.p.User, before, exportPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range list {
+			out = append(out, map[string]any{
+				"VideoId": v.ID, "Title": v.Title, "File": v.SourceName, "CreatedAt": exportTime(v.CreatedAt), "PublishedAt": exportTime(v.PublishedAt),
+				"SupportNum": v.SupportNum, "CollectNum": v.CollectNum, "ShareNum": v.ShareNum, "CommentNum": v.CommentNum, "PlayNum": v.PlayNum,
+			})
+			before = v.ID
+		}
+		if len(list) < exportPage {
+			return out, nil
+		}
+	}
+}
+
+// marked are videos that the caller likes or collected.
+func (e exporter) marked(list func(ctx context.Context, user int64) ([]store.MarkedVideo, error)) (any, error) {
+	all, err := list(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(all))
+	for _, m := range all {
+		out = append(out, map[string]any{"VideoId": m.Video, "UserId": m.Owner, "Time": exportTime(m.At)})
+	}
+	return out, err
+}
+
+func (e exporter) comments() (any, error) {
+	list, err := e.s.store.CommentsBy(e.ctx, e.p.User)
+	out := make([]map[string]any, 0, len(list))
+	for _, c := range list {
+		out = append(out, map[string]any{"CommentId": c.ID, "VideoId": c.Video, "ReplyTo": c.Parent, "Time": exportTime(c.CreatedAt), "Content": c.Content})
 	}
 	return out, err
 }

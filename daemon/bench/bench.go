@@ -52,6 +52,7 @@ func figures() []figure {
 		{"group", groupChat},
 		{"flat", flatRooms},
 		{"live", liveRoom},
+		{"feed", feed},
 		{"start/million", startFull},
 	}
 }

@@ -234,7 +234,17 @@ func TestTwentyReportsAnHour(t *testing.T) {
 	w := newWorld(t, chat.Config{})
 	a := w.account("anna")
 	report := func(i int) error {
-		return w.chat.Report(t.Context(), chat.Caller{User: a}, chat.Report{Kind: "video", Target: strconv.Itoa(i), Reason: "x"})
+		v, err := w.store.CreateVideo(t.Context(), store.NewVideo{Owner: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := strconv.FormatInt(v.ID, 10)
+		hidden := w.chat.Report(t.Context(), chat.Caller{User: w.account("viewer" + target)}, chat.Report{Kind: "video", Target: target, Reason: "x"})
+		wantCode(t, "a video that is not shown", hidden, protocol.CodeUnknown)
+		if _, err := w.store.FinishVideo(t.Context(), v.ID, store.VideoResult{Key: strconv.Itoa(i)}); err != nil {
+			t.Fatal(err)
+		}
+		return w.chat.Report(t.Context(), chat.Caller{User: a}, chat.Report{Kind: "video", Target: target, Reason: "x"})
 	}
 	for i := range 20 {
 		if err := report(i + 1); err != nil {

@@ -70,6 +70,8 @@ func (s *Service) checkTarget(ctx context.Context, c Caller, p *store.Report) er
 	case protocol.ReportLive:
 		_, err := s.store.Live(ctx, id)
 		return s.roomError(err)
+	case protocol.ReportVideo:
+		return s.checkVideo(ctx, c, id)
 	}
 	if p.Kind != protocol.ReportUser {
 		return nil
@@ -80,6 +82,21 @@ func (s *Service) checkTarget(ctx context.Context, c Caller, p *store.Report) er
 	a, err := s.store.Account(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && a.DeletedAt != 0 {
 		return protocol.Errorf(protocol.CodeUnknown, "noSuchUser")
+	}
+	return err
+}
+
+// sampleVideo is the built-in one, which is not in the database.
+const sampleVideo = 1
+
+// checkVideo refuses a report of a video that the reporter cannot see.
+func (s *Service) checkVideo(ctx context.Context, c Caller, id int64) error {
+	if id == sampleVideo {
+		return nil
+	}
+	_, err := s.store.ShownVideo(ctx, c.User, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return protocol.Errorf(protocol.CodeUnknown, "noSuchVideo")
 	}
 	return err
 }

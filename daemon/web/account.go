@@ -37,7 +37,7 @@ func loginReply(l *account.Login) *protocol.LoginReply {
 	a := &l.Account
 	return &protocol.LoginReply{Userinfo: &protocol.Userinfo{
 		UserID: a.ID, UserRole: a.Role, Nickname: a.Nickname, Username: a.Username, Avatar: avatar(*a), Gender: a.Gender,
-		FansNum: a.FansNum, CollectNum: a.CollectNum, SupportNum: a.SupportNum, CreateVideoNum: video.Created(*a),
+		FansNum: a.FansNum, CollectNum: a.CollectNum, SupportNum: a.SupportNum, CreateVideoNum: video.Listed(*a),
 		CollectVideoNum: a.CollectVideoNum, FollowNum: a.FollowNum, Version: a.Version,
 		ContactsVersion: 0, // the app then fetches what changed while it was logged out (wire.md 4.1)
 		Token:           l.Token, LastLoginTime: a.LastLoginTime,
@@ -91,7 +91,7 @@ func (s *Server) handleUserInfo(c *api.Call, req *protocol.UserInfoRequest) (*pr
 		UserID: text(a.ID), UserRole: a.Role, Nickname: a.Nickname, Username: a.Username, Avatar: avatar(a), Gender: a.Gender,
 		Birthday: a.Birthday, Version: a.Version, ContactsVersion: a.ContactsVersion,
 		FansNum: a.FansNum, FollowNum: a.FollowNum, SupportNum: a.SupportNum, CollectNum: a.CollectNum,
-		CollectVideoNum: a.CollectVideoNum, CreateVideoNum: video.Created(a),
+		CollectVideoNum: a.CollectVideoNum, CreateVideoNum: video.Listed(a),
 	}
 	if id == c.Principal.User {
 		rep.LastLoginTime = a.LastLoginTime

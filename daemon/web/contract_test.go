@@ -36,12 +36,8 @@ func (e contractEntry) key() string { return e.Method + " " + e.Path }
 
 // owed are the entries that later work builds.
 var owed = map[string]string{
-	"POST /video/support":          "short video",
-	"POST /video/collect":          "short video",
-	"POST /video/incr-share-count": "short video",
-	"GET /user/follow":             "short video",
-	"POST /video-upload":           "short video",
-	"POST /video-reupload":         "short video",
+	"POST /video-upload":   "short video",
+	"POST /video-reupload": "short video",
 }
 
 // optional are reply fields that are missing on purpose, with the reason.
@@ -171,7 +167,7 @@ func contractType(f contractField) string {
 // sampleValues are what the calls are made with.
 var sampleValues = map[string]string{
 	"UserId": "10002", "userId": "10001", "ToUsers": "10002", "User": "10002", "RoomId": "1000000001", "UserIds": "10002",
-	"Type": "1", "TelCode": "86", "Tel": "138", "VerifyCode": "123456", "LastMessageTime": "0", "videoId": "1", "page": "1",
+	"Type": "1", "TelCode": "86", "Tel": "138", "VerifyCode": "123456", "LastMessageTime": "0", "videoId": "1", "page": "1", "action": "1",
 	"Page": "1", "Rows": "15", "Field": "nickname", "Avatar": "file:///sdcard/a.jpg",
 }
 

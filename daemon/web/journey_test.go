@@ -22,6 +22,12 @@ import (
 // folder, that pushes to nobody.
 func newReal(t *testing.T) *web.Server {
 	t.Helper()
+	s, _ := newRealStore(t)
+	return s
+}
+
+func newRealStore(t *testing.T) (*web.Server, *store.Store) {
+	t.Helper()
 	dir := t.TempDir()
 	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "gtiv.db")})
 	if err != nil {
@@ -52,8 +58,12 @@ func newReal(t *testing.T) *web.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	clips, err := video.New(video.Config{}, video.Deps{Store: db})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := web.New(web.Config{Ports: web.Ports{Comet: 2004, RTMP: 2011, HLS: 2012, FLV: 2013}}, web.Deps{
-		Account: people, Chat: messages, Video: video.New(db), Live: rooms, Clips: video.Files(),
+		Account: people, Chat: messages, Video: clips, Live: rooms, Clips: video.Files(),
 		Online: func(int64) bool { return false }, SessionOnline: func(int64) bool { return false },
 	})
 	if err != nil {
@@ -73,7 +83,7 @@ func newReal(t *testing.T) *web.Server {
 		_ = q.Close()
 		_ = db.Close()
 	})
-	return s
+	return s, db
 }
 
 // phone is one person's app.
@@ -183,5 +193,99 @@ func TestAGuestSeesTheSample(t *testing.T) {
 	}
 	if room := first(t, guest.call("GET", "/live/list", "")); room["State"] != 0.0 {
 		t.Errorf("room %v", room)
+	}
+}
+
+// TestAVideosLife is what people do with a video, from its publication to its
+// end, with the real services.
+func TestAVideosLife(t *testing.T) {
+	s, db := newRealStore(t)
+	alice, bob := register(t, s, "alice"), register(t, s, "bob")
+	guest := &phone{t: t, server: s}
+	owner, err := db.AccountByName(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := db.CreateVideo(t.Context(), store.NewVideo{Owner: owner.ID, Title: "我的短视频 #cats", Tags: []string{"cats"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.FinishVideo(t.Context(), v.ID, store.VideoResult{Key: "2026/k", Width: 3, Height: 4}); err != nil {
+		t.Fatal(err)
+	}
+	id := fmt.Sprint(v.ID)
+	item := first(t, guest.call("GET", "/video/home", ""))
+	if item["Uri"] != "2026/k/index.m3u8" || item["Cover"] != "2026/k/cover.jpg" || item["IsFollow"] != false || item["Width"] != 3.0 {
+		t.Errorf("feed: %v", item)
+	}
+	for range 2 { // the app repeats itself
+		bob.call("POST", "/video/support", "videoId="+id+"&action=1")
+		bob.call("POST", "/video/collect", "videoId="+id+"&action=1")
+		bob.call("GET", "/user/follow?userId="+alice.id, "")
+	}
+	bob.call("POST", "/video/incr-share-count", "videoId="+id)
+	said := bob.call("POST", "/video/comment", `{"VideoId":`+id+`,"Content":"nice, @alice"}`)
+	comment := fmt.Sprint(said["CommentId"])
+	alice.call("POST", "/video/comment-like", `{"CommentId":`+comment+`,"Action":1}`)
+	alice.call("POST", "/video/comment", `{"VideoId":"`+id+`","Content":"thanks","ReplyTo":"`+comment+`"}`)
+	if c := first(t, guest.call("GET", "/video/comments?VideoId="+id, "")); c["Content"] != "nice, @alice" || c["SupportNum"] != 1.0 || c["ReplyNum"] != 1.0 {
+		t.Errorf("comment: %v", c)
+	}
+	if c := first(t, guest.call("GET", "/video/comments?VideoId="+id+"&CommentId="+comment, "")); c["Content"] != "thanks" || c["ReplyTo"] == "" {
+		t.Errorf("reply: %v", c)
+	}
+	info := bob.call("GET", "/video/info?videoId="+id, "")
+	if info["SupportNum"] != 1.0 || info["CollectNum"] != 1.0 || info["IsFollow"] != true || info["IsSupport"] != true || info["CommentNum"] != 2.0 {
+		t.Errorf("info: %v", info)
+	}
+	page := guest.call("GET", "/user/video-master-info?userId="+alice.id, "")
+	if page["SupportNum"] != 1.0 || page["FansNum"] != 1.0 || page["CreateVideoNum"] != 1.0 || page["Intro"] == nil {
+		t.Errorf("page: %v", page)
+	}
+	if me := bob.call("GET", "/user/info", ""); me["CollectVideoNum"] != 1.0 || me["FollowNum"] != 1.0 || me["SupportNum"] != 0.0 {
+		t.Errorf("bob: %v", me)
+	}
+	for target, who := range map[string]*phone{
+		"/user/creation-videos?page=1&userId=" + alice.id: guest, "/user/support-videos?page=1&userId=" + bob.id: guest,
+		"/user/collect-videos?page=1&userId=" + bob.id: bob, "/tag/videos?Tag=CATS": guest,
+	} {
+		if item := first(t, who.call("GET", target, "")); item["Cover"] != "2026/k/cover.jpg" {
+			t.Errorf("%s: %v", target, item)
+		}
+	}
+	for target, want := range map[string]string{
+		"/user/follow-list?page=1": alice.id, "/user/fans-list?page=1": bob.id, "/user/support-list?page=1": bob.id, "/user/subscribe_list": alice.id,
+	} {
+		who := bob
+		if want == bob.id {
+			who = alice
+		}
+		item := first(t, who.call("GET", target, ""))
+		if got := fmt.Sprint(item["Id"], item["UserId"]); !strings.Contains(got, want) {
+			t.Errorf("%s: %v", target, item)
+		}
+	}
+	if found, _ := bob.call("GET", "/search?Kind=videos&Q=%E8%A7%86%E9%A2%91", "")["Videos"].([]any); len(found) != 1 {
+		t.Errorf("search: %v", found)
+	}
+	kinds := ""
+	list := alice.call("GET", "/notice/list", "")
+	for _, n := range list["List"].([]any) {
+		kinds += fmt.Sprint(n.(map[string]any)["Kind"], " ")
+	}
+	if kinds != "comment follow like " || list["Unread"] != 3.0 {
+		t.Errorf("notices: %s", kinds)
+	}
+	alice.call("POST", "/notice/read", "{}")
+	if n := alice.call("GET", "/notice/list", "")["Unread"]; n != 0.0 {
+		t.Errorf("%v unread", n)
+	}
+	alice.call("POST", "/video/edit", `{"VideoId":`+id+`,"Visibility":"private"}`)
+	if item := first(t, guest.call("GET", "/video/home", "")); item["Id"] != 1.0 {
+		t.Errorf("a private video is in the feed: %v", item)
+	}
+	alice.call("POST", "/video/delete", `{"VideoId":`+id+`}`)
+	if me := bob.call("GET", "/user/info", ""); me["CollectVideoNum"] != 0.0 {
+		t.Errorf("bob afterwards: %v", me)
 	}
 }

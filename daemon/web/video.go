@@ -8,30 +8,40 @@ import (
 	"gtiv/store"
 )
 
+func viewer(c *api.Call) video.Caller {
+	return video.Caller{User: c.Principal.User, Role: c.Principal.Role, Address: c.Origin.Address, Language: c.Language}
+}
+
 // clipEndpoint goes in front of Uri and Cover; it must end with a slash
 // (wire.md 12).
 func (s *Server) clipEndpoint(c *api.Call) string { return s.base(c.Request).URL() + clipPath }
 
+// keyFor is the directory of a video's files as a viewer is told: what is not for
+// everybody carries a signature in front.
+func (s *Server) keyFor(c *api.Call, v *store.Video) string {
+	if v.Visibility == store.VideoPublic || s.deps.Sign == nil {
+		return v.Key
+	}
+	return s.deps.Sign(v.Key, c.Principal.User)
+}
+
 // The names in a video's directory are part of the contract: the app finds the
 // one by the other.
-func playlistOf(v video.Clip) string { return v.Key + "/" + sample.Playlist }
+func (s *Server) playlistOf(c *api.Call, v *store.Video) string {
+	return s.keyFor(c, v) + "/" + sample.Playlist
+}
 
-func coverOf(v video.Clip) string { return v.Key + "/" + sample.Cover }
+func (s *Server) coverOf(c *api.Call, v *store.Video) string {
+	return s.keyFor(c, v) + "/" + sample.Cover
+}
 
 // handleHome serves GET /video/home.
 func (s *Server) handleHome(c *api.Call, _ *protocol.NoRequest) (*protocol.VideoHomeReply, error) {
-	clips, err := s.deps.Video.Home(c.Context(), c.Principal.User)
+	clips, err := s.deps.Video.Home(c.Context(), viewer(c))
 	if err != nil {
 		return nil, err
 	}
-	rep := &protocol.VideoHomeReply{Endpoint: s.clipEndpoint(c)}
-	for _, v := range clips {
-		item := homeItem(v)
-		if item.IsFollow, err = s.follows(c, v.Owner.ID); err != nil {
-			return nil, err
-		}
-		rep.List = append(rep.List, item)
-	}
+	rep := &protocol.VideoHomeReply{Endpoint: s.clipEndpoint(c), List: s.videoItems(c, clips)}
 	if len(rep.List) == 0 {
 		s.fallbackHome(c, rep)
 	}
@@ -47,10 +57,26 @@ func (s *Server) follows(c *api.Call, user int64) (bool, error) {
 	return s.deps.Account.IsFollowing(c.Context(), c.Principal.User, user)
 }
 
-func homeItem(v video.Clip) protocol.VideoItem {
+func (s *Server) videoItems(c *api.Call, clips []video.Clip) []protocol.VideoItem {
+	list := make([]protocol.VideoItem, 0, len(clips))
+	for i := range clips {
+		list = append(list, s.videoItem(c, &clips[i]))
+	}
+	return list
+}
+
+func (s *Server) videoItem(c *api.Call, v *video.Clip) protocol.VideoItem {
 	return protocol.VideoItem{
-		ID: v.ID, UserID: v.Owner.ID, Title: v.Title, URI: playlistOf(v), Cover: coverOf(v), Width: v.Width, Height: v.Height,
-		Nickname: v.Owner.Nickname, Avatar: avatar(v.Owner),
+		ID: v.ID, UserID: v.Owner, Title: v.Title, URI: s.playlistOf(c, &v.Video), Cover: s.coverOf(c, &v.Video),
+		Width: v.Width, Height: v.Height, Nickname: v.Account.Nickname, Avatar: avatar(v.Account), IsFollow: v.Follows,
+		SupportNum: v.SupportNum, CollectNum: v.CollectNum, ShareNum: v.ShareNum, VideoState: videoState(v),
+	}
+}
+
+func videoState(v *video.Clip) protocol.VideoState {
+	return protocol.VideoState{
+		CommentNum: v.CommentNum, PlayNum: v.PlayNum, Duration: v.DurationMS, Visibility: video.VisibilityName(v.Visibility),
+		IsSupport: v.Supported, IsCollect: v.Collected,
 	}
 }
 
@@ -59,29 +85,30 @@ func homeItem(v video.Clip) protocol.VideoItem {
 // 17 K11). The cause is in the log.
 func (s *Server) fallbackHome(c *api.Call, rep *protocol.VideoHomeReply) {
 	clip := video.Clip{
-		ID: video.SampleID, Owner: store.Account{ID: protocol.BuiltInUserID, Nickname: s.site.Load().Name},
-		Title: sample.Title, Key: sample.Key, Width: sample.Width, Height: sample.Height,
+		Account: store.Account{ID: protocol.BuiltInUserID, Nickname: s.site.Load().Name},
+		Video: store.Video{
+			ID: video.SampleID, Owner: protocol.BuiltInUserID, Title: sample.Title, Key: sample.Key,
+			Width: sample.Width, Height: sample.Height,
+		},
 	}
 	*rep = protocol.VideoHomeReply{
 		Head:     protocol.Head{ApiMessage: protocol.Text(c.Language, "ok")},
 		Endpoint: s.clipEndpoint(c),
-		List:     []protocol.VideoItem{homeItem(clip)},
+		List:     []protocol.VideoItem{s.videoItem(c, &clip)},
 	}
 }
 
 // handleVideoInfo serves GET /video/info.
 func (s *Server) handleVideoInfo(c *api.Call, req *protocol.VideoRequest) (*protocol.VideoInfoReply, error) {
-	v, err := s.deps.Video.Info(c.Context(), c.Principal.User, req.VideoID)
-	if err != nil {
-		return nil, err
-	}
-	follows, err := s.follows(c, v.Owner.ID)
+	v, err := s.deps.Video.Info(c.Context(), viewer(c), req.VideoID)
 	if err != nil {
 		return nil, err
 	}
 	return &protocol.VideoInfoReply{
-		MasterUID: v.Owner.ID, MasterAvatar: avatar(v.Owner), IsFollow: follows,
-		VideoCover: s.clipEndpoint(c) + coverOf(v), VideoWidth: v.Width, VideoHeight: v.Height,
+		MasterUID: v.Owner, MasterAvatar: avatar(v.Account), IsFollow: v.Follows,
+		SupportNum: v.SupportNum, CollectNum: v.CollectNum, ShareNum: v.ShareNum,
+		VideoCover: s.clipEndpoint(c) + s.coverOf(c, &v.Video), VideoWidth: v.Width, VideoHeight: v.Height,
+		Title: v.Title, VideoURI: s.clipEndpoint(c) + s.playlistOf(c, &v.Video), CreateTime: v.PublishedAt / 1000, VideoState: videoState(&v),
 	}, nil
 }
 
@@ -100,29 +127,40 @@ func (s *Server) handleVideoMaster(c *api.Call, req *protocol.VideoMasterRequest
 	if err != nil {
 		return nil, err
 	}
+	created, err := s.deps.Video.Created(c.Context(), viewer(c), a)
+	if err != nil {
+		return nil, err
+	}
 	return &protocol.VideoMasterReply{
 		Nickname: a.Nickname, Avatar: avatar(a), Username: a.Username, SupportNum: a.SupportNum, FollowNum: a.FollowNum,
-		FansNum: a.FansNum, CreateVideoNum: video.Created(a), Intro: a.Intro,
+		FansNum: a.FansNum, CreateVideoNum: created, Intro: a.Intro,
 		IsFollow: follows, IsFriend: self || friend,
 	}, nil
 }
 
-// handleCreationVideos serves GET /user/creation-videos.
-func (s *Server) handleCreationVideos(c *api.Call, req *protocol.UserVideosRequest) (*protocol.UserVideosReply, error) {
-	clips, err := s.deps.Video.By(c.Context(), c.Principal.User, req.UserID, max(req.Page, 1))
+// grid is a page of a grid of covers.
+func (s *Server) grid(c *api.Call, clips []video.Clip, err error) (*protocol.UserVideosReply, error) {
 	if err != nil {
 		return nil, err
 	}
 	rep := &protocol.UserVideosReply{Endpoint: s.clipEndpoint(c)}
-	for _, v := range clips {
-		rep.List = append(rep.List, protocol.UserVideoItem{VideoID: v.ID, Title: v.Title, Cover: coverOf(v)})
+	for i := range clips {
+		v := &clips[i]
+		rep.List = append(rep.List, protocol.UserVideoItem{VideoID: v.ID, Title: v.Title, Cover: s.coverOf(c, &v.Video), SupportNum: v.SupportNum})
 	}
 	return rep, nil
 }
 
-// handleSupportVideos serves GET /user/support-videos: nothing can be liked yet.
-func (s *Server) handleSupportVideos(c *api.Call, _ *protocol.UserVideosRequest) (*protocol.UserVideosReply, error) {
-	return &protocol.UserVideosReply{Endpoint: s.clipEndpoint(c)}, nil
+// handleCreationVideos serves GET /user/creation-videos.
+func (s *Server) handleCreationVideos(c *api.Call, req *protocol.UserVideosRequest) (*protocol.UserVideosReply, error) {
+	clips, err := s.deps.Video.By(c.Context(), viewer(c), req.UserID, max(req.Page, 1))
+	return s.grid(c, clips, err)
+}
+
+// handleSupportVideos serves GET /user/support-videos.
+func (s *Server) handleSupportVideos(c *api.Call, req *protocol.UserVideosRequest) (*protocol.UserVideosReply, error) {
+	clips, err := s.deps.Video.Supported(c.Context(), viewer(c), req.UserID, max(req.Page, 1))
+	return s.grid(c, clips, err)
 }
 
 // handleCollectVideos serves GET /user/collect-videos, which only the collector
@@ -131,16 +169,48 @@ func (s *Server) handleCollectVideos(c *api.Call, req *protocol.UserVideosReques
 	if req.UserID != c.Principal.User {
 		return nil, protocol.Errorf(protocol.CodeForbidden, "forbidden")
 	}
-	return &protocol.UserVideosReply{Endpoint: s.clipEndpoint(c)}, nil
+	clips, err := s.deps.Video.Collected(c.Context(), viewer(c), req.UserID, max(req.Page, 1))
+	return s.grid(c, clips, err)
 }
 
 func (s *Server) fallbackUserVideos(c *api.Call, rep *protocol.UserVideosReply) {
 	rep.Endpoint = s.clipEndpoint(c)
 }
 
-// handleFollowPage serves GET /user/follow-list, /user/fans-list and
-// /user/support-list: nobody can be followed or liked yet. From page 2 on these
-// stay empty for ever, or the app crashes (wire.md 17 K10).
-func (s *Server) handleFollowPage(*api.Call, *protocol.FollowPageRequest) (*protocol.FollowReply, error) {
-	return &protocol.FollowReply{}, nil
+// did is the Action that does something; every other one takes it back.
+const did = 1
+
+// handleSupport serves POST /video/support.
+func (s *Server) handleSupport(c *api.Call, req *protocol.VideoActionRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Support(c.Context(), viewer(c), req.VideoID, req.Action == did)
+}
+
+// handleCollect serves POST /video/collect.
+func (s *Server) handleCollect(c *api.Call, req *protocol.VideoActionRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Collect(c.Context(), viewer(c), req.VideoID, req.Action == did)
+}
+
+// handleShare serves POST /video/incr-share-count.
+func (s *Server) handleShare(c *api.Call, req *protocol.VideoRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Share(c.Context(), viewer(c), req.VideoID)
+}
+
+// handlePlayed serves POST /video/played.
+func (s *Server) handlePlayed(c *api.Call, req *protocol.VideoPlayedRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Played(c.Context(), viewer(c), req.VideoID, req.WatchMs)
+}
+
+// handleNotInterested serves POST /video/not-interested.
+func (s *Server) handleNotInterested(c *api.Call, req *protocol.VideoDeleteRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.NotInterested(c.Context(), viewer(c), req.VideoID)
+}
+
+// handleEditVideo serves POST /video/edit.
+func (s *Server) handleEditVideo(c *api.Call, req *protocol.VideoEditRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Edit(c.Context(), viewer(c), req.VideoID, video.Edit{Title: req.Title, Tags: req.Tags, Visibility: req.Visibility})
+}
+
+// handleDeleteVideo serves POST /video/delete.
+func (s *Server) handleDeleteVideo(c *api.Call, req *protocol.VideoDeleteRequest) (*protocol.HeadReply, error) {
+	return nil, s.deps.Video.Delete(c.Context(), viewer(c), req.VideoID)
 }

@@ -109,9 +109,32 @@ type (
 		AnswerRequest(ctx context.Context, c chat.Caller, room, user int64, accept bool) error
 	}
 	videos interface {
-		Home(ctx context.Context, viewer int64) ([]video.Clip, error)
-		Info(ctx context.Context, viewer, id int64) (video.Clip, error)
-		By(ctx context.Context, viewer, user int64, page int) ([]video.Clip, error)
+		Home(ctx context.Context, c video.Caller) ([]video.Clip, error)
+		Info(ctx context.Context, c video.Caller, id int64) (video.Clip, error)
+		By(ctx context.Context, c video.Caller, user int64, page int) ([]video.Clip, error)
+		Supported(ctx context.Context, c video.Caller, user int64, page int) ([]video.Clip, error)
+		Collected(ctx context.Context, c video.Caller, user int64, page int) ([]video.Clip, error)
+		Created(ctx context.Context, c video.Caller, a store.Account) (int64, error)
+		Support(ctx context.Context, c video.Caller, id int64, on bool) error
+		Collect(ctx context.Context, c video.Caller, id int64, on bool) error
+		Share(ctx context.Context, c video.Caller, id int64) error
+		Played(ctx context.Context, c video.Caller, id, watchMS int64) error
+		NotInterested(ctx context.Context, c video.Caller, id int64) error
+		ToggleFollow(ctx context.Context, c video.Caller, user int64) (bool, error)
+		Follows(ctx context.Context, c video.Caller) ([]store.Person, error)
+		Fans(ctx context.Context, c video.Caller) ([]store.Person, error)
+		Supporters(ctx context.Context, c video.Caller) ([]store.Person, error)
+		Edit(ctx context.Context, c video.Caller, id int64, e video.Edit) error
+		Delete(ctx context.Context, c video.Caller, id int64) error
+		Comment(ctx context.Context, c video.Caller, id int64, content string, replyTo int64) (store.Comment, error)
+		Comments(ctx context.Context, c video.Caller, id, comment, cursor int64) ([]store.CommentShown, int64, error)
+		DeleteComment(ctx context.Context, c video.Caller, id int64) error
+		LikeComment(ctx context.Context, c video.Caller, id int64, on bool) error
+		Search(ctx context.Context, c video.Caller, kind, q string, cursor int64) (video.Found, error)
+		Tagged(ctx context.Context, c video.Caller, tag string, cursor int64) ([]video.Clip, int64, error)
+		Trending(ctx context.Context) ([]store.Tag, error)
+		Notices(ctx context.Context, c video.Caller, cursor int64) (list []store.NoticeShown, unread, next int64, err error)
+		ReadNotices(ctx context.Context, c video.Caller, upTo int64) error
 	}
 	lives interface {
 		List(ctx context.Context, viewer int64) ([]live.Room, error)
@@ -161,8 +184,8 @@ type Config struct {
 	MaxRequests int    // calls served at the same time; 0: 1024
 }
 
-// Deps is what a Server needs. All fields are required except WebSocket, Mount,
-// Logger and Now.
+// Deps is what a Server needs. All fields are required except WebSocket, Sign,
+// Mount, Logger and Now.
 type Deps struct {
 	Account accounts
 	Chat    chats
@@ -177,6 +200,9 @@ type Deps struct {
 	// Clips holds the directories of videos that ship in the binary, by
 	// Clip.Key (video.Files). They are read once, by New.
 	Clips map[string]fs.FS
+	// Sign puts a signed part in front of the key of a video that not everybody may
+	// see, for one viewer. Nil: the key stays as it is.
+	Sign func(key string, viewer int64) string
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
 	Logger *slog.Logger

@@ -47,6 +47,10 @@ type fakes struct {
 	page   [2]int
 	noted  int // answers that were sent
 
+	acted   int64 // video, comment or user that something was done to
+	on      bool
+	private bool // videos are not for everybody
+
 	roomSent chat.RoomSend
 	invited  []int64
 	banned   netip.Addr
@@ -222,30 +226,7 @@ func (f *fakes) SyncPrivate(_ context.Context, c chat.Caller, last int64) (chat.
 	}, f.call("SyncPrivate")
 }
 
-// fakeVideo and fakeLive are apart: Info and List have other forms there.
-type fakeVideo struct{ *fakes }
-
-func clip() video.Clip {
-	return video.Clip{
-		ID: 1, Owner: person(10000), Title: "t", Key: sample.Key, Width: 540, Height: 960,
-	}
-}
-
-func (f fakeVideo) Home(context.Context, int64) ([]video.Clip, error) {
-	return []video.Clip{clip()}, f.call("Home")
-}
-
-func (f fakeVideo) Info(context.Context, int64, int64) (video.Clip, error) {
-	return clip(), f.call("Info")
-}
-
-func (f fakeVideo) By(_ context.Context, _, user int64, page int) ([]video.Clip, error) {
-	if user != 10000 || page > 1 {
-		return nil, f.call("By")
-	}
-	return []video.Clip{clip()}, f.call("By")
-}
-
+// fakeLive is apart, like fakeVideo: List has another form there.
 type fakeLive struct{ *fakes }
 
 func (f fakeLive) List(context.Context, int64) ([]live.Room, error) {
