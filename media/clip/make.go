@@ -99,8 +99,7 @@ func (c *Clipper) clip(ctx context.Context, src, dir string, info Info, plan Pla
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.check(ctx, dir, info) })
-	g.Go(func() error { return c.cover(ctx, dir, plan, list) })
-	g.Go(func() error { return c.storyboard(ctx, dir, plan, list) })
+	g.Go(func() error { return c.pictures(ctx, dir, plan, list) })
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
@@ -111,8 +110,23 @@ func (c *Clipper) clip(ctx context.Context, src, dir string, info Info, plan Pla
 	}, nil
 }
 
-// cut writes playlist and segments.
+// cut writes playlist and segments. When the colours of an HDR clip cannot be
+// converted, because this ffmpeg cannot or the file says too little about them,
+// they are taken as they are.
 func (c *Clipper) cut(ctx context.Context, src, dir string, info Info, plan Plan, p *progress) error {
+	err := c.cutOnce(ctx, src, dir, info, plan, p)
+	var failed *FFmpegError
+	if !plan.CopyVideo && info.Video.HDR && errors.As(err, &failed) && !errors.Is(err, ErrTimeout) {
+		info.Video.HDR = false
+		if err := clearFolder(dir); err != nil {
+			return err
+		}
+		return c.cutOnce(ctx, src, dir, info, plan, p)
+	}
+	return err
+}
+
+func (c *Clipper) cutOnce(ctx context.Context, src, dir string, info Info, plan Plan, p *progress) error {
 	bin, err := c.ffmpeg()
 	if err != nil {
 		return err
@@ -156,17 +170,17 @@ func (c *Clipper) outputArgs(info Info, plan Plan) []string {
 		args = append(args, audioArgs(plan)...)
 	}
 	return append(args,
-		"-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-flags", "+bitexact", "-fflags", "+bitexact",
+		// SEI units go: some cameras write into them where they are.
+		"-bsf:v", "filter_units=remove_types=6", "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-flags", "+bitexact", "-fflags", "+bitexact",
 		"-threads", strconv.Itoa(c.cfg.Threads), "-t", fmt.Sprintf("%.3f", c.cfg.MaxDuration.Seconds()+1),
 		"-f", "hls", "-hls_time", fmt.Sprintf("%.3f", c.cfg.Segment.Seconds()), "-hls_list_size", "0",
 		"-hls_playlist_type", "vod", "-start_number", "0", "-hls_segment_filename", segmentPattern, Playlist)
 }
 
-// videoArgs encode or copy the pictures. Copied ones lose their SEI units: some
-// cameras write where they are into them.
+// videoArgs encode or copy the pictures.
 func (c *Clipper) videoArgs(plan Plan, hdr bool) []string {
 	if plan.CopyVideo {
-		return []string{"-c:v", "copy", "-bsf:v", "filter_units=remove_types=6"}
+		return []string{"-c:v", "copy"}
 	}
 	rate := maxBitRate(plan.Width, plan.Height, plan.Rate)
 	// Two key frames a segment: cuts are exact, and seeking is finer.
@@ -175,7 +189,7 @@ func (c *Clipper) videoArgs(plan Plan, hdr bool) []string {
 		"-vf", videoFilter(plan, hdr), "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high",
 		"-pix_fmt", "yuv420p", "-maxrate", fmt.Sprintf("%dk", rate), "-bufsize", fmt.Sprintf("%dk", 2*rate),
 		"-g", strconv.Itoa(int(key*plan.Rate.Float() + 1)), "-sc_threshold", "0",
-		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%g)", key), "-a53cc", "0",
+		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%g)", key),
 	}
 }
 

@@ -40,57 +40,109 @@ const (
 // errNoPicture is inside an FFmpegError when nothing could be decoded.
 var errNoPicture = errors.New("no picture could be decoded")
 
-// cover writes cover.jpg: the first picture of the first seconds that is
-// neither black nor blank, or the richest of them.
-func (c *Clipper) cover(ctx context.Context, dir string, plan Plan, l list) error {
+// pictures writes the cover and the storyboard. Usually the first picture is
+// good enough for a cover, and one process finds all.
+func (c *Clipper) pictures(ctx context.Context, dir string, plan Plan, l list) error {
 	w, h := box(plan.Width, plan.Height, coverWidth, coverHeight)
+	keys, err := c.keyFrames(ctx, l, w, h)
+	if err != nil {
+		return fmt.Errorf("storyboard: %w", err)
+	}
+	if err := writeJPEG(filepath.Join(dir, Storyboard), strip(keys), stripBytes); err != nil {
+		return err
+	}
+	cover := keys[0]
+	if !good(luma(cover)) {
+		if cover, err = c.richest(ctx, l, w, h); err != nil {
+			return fmt.Errorf("cover: %w", err)
+		}
+	}
+	return writeJPEG(filepath.Join(dir, Cover), cover, coverBytes)
+}
+
+// keyFrames are the key frames before evenly spaced times, as many as there are
+// thumbnails. Where there is none the one before stands again.
+func (c *Clipper) keyFrames(ctx context.Context, l list, w, h int) ([]*image.YCbCr, error) {
+	var all []*image.YCbCr
+	seconds := max(l.seconds(), 0.1)
+	what := frames{keyOnly: true, filter: fmt.Sprintf("setpts=PTS-STARTPTS,%s,fps=%d/%.3f", goOn(seconds), thumbs, seconds)}
+	err := c.frames(ctx, l.spread(thumbs), w, h, what, func(m *image.YCbCr) bool {
+		all = append(all, m)
+		return len(all) < thumbs
+	})
+	if err == nil && len(all) == 0 {
+		err = ffmpegError("", errNoPicture)
+	}
+	for err == nil && len(all) < thumbs {
+		all = append(all, all[len(all)-1])
+	}
+	return all, err
+}
+
+// richest is the first picture of the first seconds that is good, or the one
+// with the largest differences in brightness.
+func (c *Clipper) richest(ctx context.Context, l list, w, h int) (*image.YCbCr, error) {
 	var best *image.YCbCr
 	most := -1.0
-	err := c.frames(ctx, l.first(coverSeconds), w, h, frames{filter: fmt.Sprintf("fps=%d", coverRate)}, func(m *image.YCbCr) bool {
+	what := frames{filter: fmt.Sprintf("%s,fps=%d", goOn(1), coverRate)}
+	err := c.frames(ctx, l.first(coverSeconds), w, h, what, func(m *image.YCbCr) bool {
 		mean, deviation := luma(m)
-		if deviation > most {
+		found := good(mean, deviation)
+		if found || deviation > most {
 			best, most = m, deviation
 		}
-		if mean >= leastMean && deviation >= leastDeviation {
-			best = m
-			return false
-		}
-		return true
+		return !found
 	})
 	if err == nil && best == nil {
 		err = ffmpegError("", errNoPicture)
 	}
-	if err != nil {
-		return fmt.Errorf("cover: %w", err)
-	}
-	return writeJPEG(filepath.Join(dir, Cover), best, coverBytes)
+	return best, err
 }
 
-// storyboard writes storyboard.jpg: thumbnails side by side, of times evenly
-// spaced. Each is the key frame before its time.
-func (c *Clipper) storyboard(ctx context.Context, dir string, plan Plan, l list) error {
-	w, h := box(plan.Width, plan.Height, thumbWidth, thumbTall)
-	strip := image.NewRGBA(image.Rect(0, 0, w*thumbs, h))
-	var last *image.YCbCr
-	n := 0
-	paste := func(m *image.YCbCr) bool {
-		draw.Draw(strip, image.Rect(n*w, 0, (n+1)*w, h), m, image.Point{}, draw.Src)
-		last = m
-		n++
-		return n < thumbs
+// goOn is a filter that repeats the last picture: fps shows none that has none
+// after it.
+func goOn(seconds float64) string {
+	return fmt.Sprintf("tpad=stop_mode=clone:stop_duration=%.3f", seconds)
+}
+
+// good says whether a picture of this brightness is neither black nor blank.
+func good(mean, deviation float64) bool { return mean >= leastMean && deviation >= leastDeviation }
+
+// strip puts pictures side by side as thumbnails.
+func strip(all []*image.YCbCr) image.Image {
+	size := all[0].Rect.Size()
+	w, h := box(size.X, size.Y, thumbWidth, thumbTall)
+	s := image.NewRGBA(image.Rect(0, 0, w*len(all), h))
+	for i, m := range all {
+		draw.Draw(s, image.Rect(i*w, 0, (i+1)*w, h), shrink(m, w, h), image.Point{}, draw.Src)
 	}
-	f := frames{keyOnly: true, filter: fmt.Sprintf("setpts=PTS-STARTPTS,fps=%d/%.3f", thumbs, max(l.seconds(), 0.1))}
-	err := c.frames(ctx, l.spread(thumbs), w, h, f, paste)
-	if err == nil && last == nil {
-		err = ffmpegError("", errNoPicture)
+	return s
+}
+
+// shrink makes a picture smaller; each pixel is the average of those it stands
+// for.
+func shrink(m *image.YCbCr, w, h int) *image.YCbCr {
+	small := image.NewYCbCr(image.Rect(0, 0, w, h), m.SubsampleRatio)
+	shrinkPlane(small.Y, small.YStride, m.Y, m.YStride)
+	shrinkPlane(small.Cb, small.CStride, m.Cb, m.CStride)
+	shrinkPlane(small.Cr, small.CStride, m.Cr, m.CStride)
+	return small
+}
+
+// shrinkPlane takes planes without padding, of these widths.
+func shrinkPlane(dst []byte, dw int, src []byte, sw int) {
+	dh, sh := len(dst)/dw, len(src)/sw
+	for i := range dst {
+		x, y := i%dw, i/dw
+		sum, n := 0, 0
+		for sy := y * sh / dh; sy < max((y+1)*sh/dh, y*sh/dh+1); sy++ {
+			for sx := x * sw / dw; sx < max((x+1)*sw/dw, x*sw/dw+1); sx++ {
+				sum += int(src[sy*sw+sx])
+				n++
+			}
+		}
+		dst[i] = byte(sum / n)
 	}
-	if err != nil {
-		return fmt.Errorf("storyboard: %w", err)
-	}
-	for n < thumbs { // the last key frame lasts to the end
-		paste(last)
-	}
-	return writeJPEG(filepath.Join(dir, Storyboard), strip, stripBytes)
 }
 
 // box is the size inside w0 by h0 with the aspect of w by h, never larger than w

@@ -139,7 +139,7 @@ func (c *Clipper) input(format Format, path string) ([]string, error) {
 		return nil, fmt.Errorf("path of clip: %w", err)
 	}
 	args := []string{
-		"-f", string(format), "-protocol_whitelist", "file,pipe", "-codec_whitelist", decoders,
+		"-f", string(format), "-protocol_whitelist", "file,pipe", "-codec_whitelist", decoders + bystanders,
 		"-max_pixels", strconv.Itoa(c.cfg.MaxPixels), "-threads", strconv.Itoa(c.cfg.Threads),
 	}
 	if format == MOV {
@@ -155,6 +155,10 @@ const decoders = "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mp
 	"aac,mp3,mp3float,mp2,mp2float,ac3,eac3,opus,libopus,vorbis,flac,alac,amrnb,amrwb," +
 	"pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_f32le,pcm_u8,pcm_mulaw,pcm_alaw,adpcm_ms,adpcm_ima_wav"
 
+// bystanders are codecs of streams that are never shown. ffprobe gives up when
+// it may not open the codec of one stream, wanted or not.
+const bystanders = ",png,bmp,mov_text,subrip,srt,ass,ssa,webvtt,text,cc_dec,dvbsub,dvdsub,pgssub"
+
 // unreadable says why ffprobe could not read a file. Only what it says of the
 // file is a reason to refuse it for ever.
 func unreadable(e *FFmpegError) error {
@@ -162,6 +166,7 @@ func unreadable(e *FFmpegError) error {
 		says   string
 		reason Reason
 	}{
+		{"not on whitelist", Unsupported},
 		{"moov atom not found", Truncated},
 		{"exceeds max_streams", Bomb},
 		{"Invalid data found", Broken},
