@@ -104,8 +104,7 @@ type found struct {
 		Pixels   string `json:"pix_fmt"`
 		Width    int    `json:"width"`
 		Height   int    `json:"height"`
-		Aspect   string `json:"sample_aspect_ratio"`
-		Rate     string `json:"avg_frame_rate"`
+		Transfer string `json:"color_transfer"`
 		Frames   string `json:"nb_read_frames"`
 		SideData []any  `json:"side_data_list"`
 	} `json:"streams"`

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -78,7 +79,17 @@ func (c *Clipper) make(ctx context.Context, src, dir string, p *progress) (Resul
 		}
 		r, err = c.clip(ctx, src, dir, info, info.encodeAll(), p.part(5, 100))
 	}
-	return r, err
+	return r, blameFile(err)
+}
+
+// blameFile makes a refusal of a failure that is the file's own fault, which
+// another try would not change.
+func blameFile(err error) error {
+	var failed *FFmpegError
+	if errors.As(err, &failed) && strings.Contains(failed.Tail, "Invalid data found") && !errors.Is(err, syscall.ENOSPC) {
+		return refuse(Broken, "%s", failed.Tail)
+	}
+	return err
 }
 
 // encodeAll is the plan that copies nothing.

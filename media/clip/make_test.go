@@ -171,6 +171,20 @@ func TestOtherFormatsBecomeH264(t *testing.T) {
 	}
 }
 
+// Phones record HDR by default. Shown as it is, it would look washed out.
+func TestHDRBecomesOrdinaryColours(t *testing.T) {
+	hlg := []string{"-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le",
+		"-x265-params", "log-level=none:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"}
+	vague := []string{"-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none:transfer=smpte2084"}
+	for name, codec := range map[string][]string{"hlg": hlg, "vague": vague} {
+		dir, r := mustMake(t, render(t, "hdr.mp4", args(pictures("128x72", 2), codec)...))
+		f := wantPlayable(t, dir, r)
+		if !r.Source.Video.HDR || name == "hlg" && f.Streams[0].Transfer != "bt709" {
+			t.Errorf("%s: %+v becomes %+v", name, r.Source.Video, f.Streams[0])
+		}
+	}
+}
+
 func TestEncodedSegmentsAreAsLongAsTheyShouldBe(t *testing.T) {
 	dir, _ := mustMake(t, render(t, "a.webm", args(pictures("128x72", 9), []string{"-c:v", "libvpx", "-deadline", "realtime", "-r", "30000/1001"})...))
 	b, err := os.ReadFile(filepath.Join(dir, clip.Playlist))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -124,7 +125,7 @@ func (c *Clipper) scan(ctx context.Context, format Format, path string) (*scan, 
 	}
 	s := &scan{longest: c.cfg.MaxDuration.Seconds()}
 	args := append([]string{"-hide_banner", "-loglevel", "error", "-show_entries", probeEntries, "-of", "json"}, in...)
-	err = c.run(ctx, task{bin: bin, args: args, dir: "/", read: s.read, limit: probeLimit + c.cfg.MaxDuration/10})
+	err = c.run(ctx, task{bin: bin, args: args, dir: "/", read: s.read, said: &s.said, limit: probeLimit + c.cfg.MaxDuration/10})
 	var failed *FFmpegError
 	if errors.As(err, &failed) {
 		return nil, unreadable(failed)
@@ -159,9 +160,18 @@ const decoders = "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mp
 // it may not open the codec of one stream, wanted or not.
 const bystanders = ",png,bmp,mov_text,subrip,srt,ass,ssa,webvtt,text,cc_dec,dvbsub,dvdsub,pgssub"
 
+// partialFile is what ffmpeg says of a file that ends before it should.
+const partialFile = "partial file"
+
+// hugePicture is what it says of pictures that it will not decode for their size.
+var hugePicture = regexp.MustCompile(`exceeds specified max pixel count|Picture size (\d{4,}x\d+|\d+x\d{4,}) is invalid`)
+
 // unreadable says why ffprobe could not read a file. Only what it says of the
 // file is a reason to refuse it for ever.
 func unreadable(e *FFmpegError) error {
+	if hugePicture.MatchString(e.Tail) {
+		return refuse(TooLarge, "%s", e.Tail)
+	}
 	for _, v := range []struct {
 		says   string
 		reason Reason
@@ -185,6 +195,7 @@ func unreadable(e *FFmpegError) error {
 // scan is what ffprobe says of a file.
 type scan struct {
 	longest float64 // seconds that a clip may be long
+	said    string  // on standard error
 	packets int
 	tallies [maxStreams]tally
 	streams []stream

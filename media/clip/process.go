@@ -34,6 +34,7 @@ type task struct {
 	read     func(io.Reader) error // takes its output; an error ends the process
 	limit    time.Duration         // of running; being held does not count
 	maxBytes int64                 // most that may be in dir and below
+	said     *string               // gets its last words, however it ends; nil: nobody asks
 }
 
 // run runs a task to its end. It answers nil, what read answered, the context's
@@ -68,6 +69,9 @@ func (c *Clipper) run(ctx context.Context, t task) error {
 	err = cmd.Wait()
 	close(ended)
 	watcher.Wait()
+	if t.said != nil {
+		*t.said = last.String()
+	}
 	return verdict(parent, ctx, err, last.String())
 }
 

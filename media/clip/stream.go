@@ -87,6 +87,8 @@ func (s *scan) tallyOf(v stream) (*tally, error) {
 	switch {
 	case t.packets == 0:
 		return nil, refuse(Broken, "there are no pictures in it")
+	case hugePicture.MatchString(s.said):
+		return nil, refuse(TooLarge, "more pixels than are decoded here")
 	case v.Width <= 0 || v.Height <= 0:
 		return nil, refuse(Broken, "its pictures have no size")
 	}
@@ -112,6 +114,9 @@ func (s *scan) findAudio(i *Info) {
 // checkDeclared holds what the header says against what was found. Formats
 // without a header have nothing to say.
 func (s *scan) checkDeclared(format Format, found time.Duration) error {
+	if strings.Contains(s.said, partialFile) {
+		return refuse(Truncated, "parts of it are not there")
+	}
 	declared, ok := s.format.Duration.value()
 	if !ok || format == MPEGTS || format == MPEGPS {
 		return nil
