@@ -39,8 +39,9 @@ type Config struct {
 	FFmpeg, FFprobe string
 	// Threads is how many threads each process uses; 0 is half the CPUs.
 	Threads int
-	// Nice is added to the niceness of processes; 0 is DefaultNice, less than 0
-	// leaves it.
+	// Nice is added to the niceness of processes that encode pictures; those that
+	// only look or copy are done in a moment, and somebody waits for them. 0 is
+	// DefaultNice, less than 0 leaves it.
 	Nice int
 	// MaxDuration is how long a clip may be; 0 is DefaultMaxDuration.
 	MaxDuration time.Duration

@@ -62,11 +62,7 @@ func (c *Clipper) rung(ctx context.Context, src, dir string, info Info, rung int
 	plan.CopyVideo, plan.Rate = false, info.Video.encodedRate()
 	scale := float64(rung) / float64(min(info.Width, info.Height))
 	plan.Width, plan.Height = even(float64(info.Width)*scale), even(float64(info.Height)*scale)
-	err := c.cut(ctx, src, dir, info, plan, p)
-	if err == nil {
-		err = c.check(ctx, dir, info)
-	}
-	if err != nil {
+	if _, err := c.cutAndCheck(ctx, src, dir, info, plan, p); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	return nil

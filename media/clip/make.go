@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"io/fs"
 	"os"
@@ -101,24 +102,54 @@ func (i Info) encodeAll() Plan {
 
 // clip follows a plan.
 func (c *Clipper) clip(ctx context.Context, src, dir string, info Info, plan Plan, p *progress) (Result, error) {
-	if err := c.cut(ctx, src, dir, info, plan, p.part(0, 85)); err != nil {
-		return Result{}, err
+	var keys []*image.YCbCr
+	var l list
+	g, gctx := errgroup.WithContext(ctx)
+	if plan.CopyVideo { // the pictures of the source are those of the result
+		g.Go(func() (err error) {
+			keys, err = c.sourceKeyFrames(gctx, src, info, plan)
+			return err
+		})
 	}
-	list, err := readList(dir)
+	g.Go(func() (err error) {
+		l, err = c.cutAndCheck(gctx, src, dir, info, plan, p.part(0, 90))
+		return err
+	})
+	err := g.Wait()
+	if err == nil && !plan.CopyVideo {
+		keys, err = c.keyFrames(ctx, segmentFeed(l.spread(thumbs)), plan, l.seconds())
+	}
+	if err == nil {
+		err = c.pictures(ctx, dir, keys, l)
+	}
 	if err != nil {
-		return Result{}, ffmpegError("", err)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.check(ctx, dir, info) })
-	g.Go(func() error { return c.pictures(ctx, dir, plan, list) })
-	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
 	p.report(100)
 	return Result{
-		Width: plan.Width, Height: plan.Height, Duration: list.duration(), Segments: len(list), Bytes: list.bytes(),
-		BitRate: list.bitRate(), Copied: plan.CopyVideo, Source: info,
+		Width: plan.Width, Height: plan.Height, Duration: l.duration(), Segments: len(l), Bytes: l.bytes(),
+		BitRate: l.bitRate(), Copied: plan.CopyVideo, Source: info,
 	}, nil
+}
+
+func (c *Clipper) sourceKeyFrames(ctx context.Context, src string, info Info, plan Plan) ([]*image.YCbCr, error) {
+	from, err := c.sourceFeed(info.Format, src)
+	if err != nil {
+		return nil, err
+	}
+	return c.keyFrames(ctx, from, plan, info.Video.Duration.Seconds())
+}
+
+// cutAndCheck writes playlist and segments and looks at what came out.
+func (c *Clipper) cutAndCheck(ctx context.Context, src, dir string, info Info, plan Plan, p *progress) (list, error) {
+	if err := c.cut(ctx, src, dir, info, plan, p); err != nil {
+		return nil, err
+	}
+	l, err := readList(dir)
+	if err != nil {
+		return nil, ffmpegError("", err)
+	}
+	return l, c.check(ctx, dir, info)
 }
 
 // cut writes playlist and segments. When the colours of an HDR clip cannot be
@@ -149,8 +180,12 @@ func (c *Clipper) cutOnce(ctx context.Context, src, dir string, info Info, plan 
 	args := append(globalArgs(c.cfg.Threads), "-progress", "pipe:1", "-stats_period", "0.5")
 	args = append(args, in...)
 	args = append(args, c.outputArgs(info, plan)...)
+	nice := c.cfg.Nice
+	if plan.CopyVideo {
+		nice = 0
+	}
 	return c.run(ctx, task{
-		bin: bin, args: args, dir: dir, limit: c.cfg.Timeout(info.Duration), maxBytes: mostBytes(info, plan),
+		bin: bin, args: args, dir: dir, nice: nice, limit: c.cfg.Timeout(info.Duration), maxBytes: mostBytes(info, plan),
 		read: func(r io.Reader) error { return p.follow(r, info.Duration) },
 	})
 }

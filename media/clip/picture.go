@@ -40,20 +40,16 @@ const (
 // errNoPicture is inside an FFmpegError when nothing could be decoded.
 var errNoPicture = errors.New("no picture could be decoded")
 
-// pictures writes the cover and the storyboard. Usually the first picture is
-// good enough for a cover, and one process finds all.
-func (c *Clipper) pictures(ctx context.Context, dir string, plan Plan, l list) error {
-	w, h := box(plan.Width, plan.Height, coverWidth, coverHeight)
-	keys, err := c.keyFrames(ctx, l, w, h)
-	if err != nil {
-		return fmt.Errorf("storyboard: %w", err)
-	}
+// pictures writes the storyboard and the cover. Usually the first key frame is
+// good enough for a cover; if not, the segments are searched.
+func (c *Clipper) pictures(ctx context.Context, dir string, keys []*image.YCbCr, l list) error {
 	if err := writeJPEG(filepath.Join(dir, Storyboard), strip(keys), stripBytes); err != nil {
 		return err
 	}
 	cover := keys[0]
 	if !good(luma(cover)) {
-		if cover, err = c.richest(ctx, l, w, h); err != nil {
+		var err error
+		if cover, err = c.richest(ctx, l, cover.Rect.Dx(), cover.Rect.Dy()); err != nil {
 			return fmt.Errorf("cover: %w", err)
 		}
 	}
@@ -61,22 +57,28 @@ func (c *Clipper) pictures(ctx context.Context, dir string, plan Plan, l list) e
 }
 
 // keyFrames are the key frames before evenly spaced times, as many as there are
-// thumbnails. Where there is none the one before stands again.
-func (c *Clipper) keyFrames(ctx context.Context, l list, w, h int) ([]*image.YCbCr, error) {
+// thumbnails and as large as a cover. Where there is none the one before stands
+// again.
+func (c *Clipper) keyFrames(ctx context.Context, from feed, plan Plan, seconds float64) ([]*image.YCbCr, error) {
+	w, h := box(plan.Width, plan.Height, coverWidth, coverHeight)
+	seconds = max(seconds, 0.1)
+	filter := fmt.Sprintf("setpts=PTS-STARTPTS,%s,fps=%d/%.3f", goOn(seconds), thumbs, seconds)
+	from.args = append([]string{"-skip_frame", "nokey"}, from.args...)
 	var all []*image.YCbCr
-	seconds := max(l.seconds(), 0.1)
-	what := frames{keyOnly: true, filter: fmt.Sprintf("setpts=PTS-STARTPTS,%s,fps=%d/%.3f", goOn(seconds), thumbs, seconds)}
-	err := c.frames(ctx, l.spread(thumbs), w, h, what, func(m *image.YCbCr) bool {
+	err := c.frames(ctx, from, w, h, filter, func(m *image.YCbCr) bool {
 		all = append(all, m)
 		return len(all) < thumbs
 	})
 	if err == nil && len(all) == 0 {
 		err = ffmpegError("", errNoPicture)
 	}
-	for err == nil && len(all) < thumbs {
+	if err != nil {
+		return nil, fmt.Errorf("key frames: %w", err)
+	}
+	for len(all) < thumbs {
 		all = append(all, all[len(all)-1])
 	}
-	return all, err
+	return all, nil
 }
 
 // richest is the first picture of the first seconds that is good, or the one
@@ -84,8 +86,8 @@ func (c *Clipper) keyFrames(ctx context.Context, l list, w, h int) ([]*image.YCb
 func (c *Clipper) richest(ctx context.Context, l list, w, h int) (*image.YCbCr, error) {
 	var best *image.YCbCr
 	most := -1.0
-	what := frames{filter: fmt.Sprintf("%s,fps=%d", goOn(1), coverRate)}
-	err := c.frames(ctx, l.first(coverSeconds), w, h, what, func(m *image.YCbCr) bool {
+	filter := fmt.Sprintf("%s,fps=%d", goOn(1), coverRate)
+	err := c.frames(ctx, segmentFeed(l.first(coverSeconds)), w, h, filter, func(m *image.YCbCr) bool {
 		mean, deviation := luma(m)
 		found := good(mean, deviation)
 		if found || deviation > most {
@@ -152,32 +154,50 @@ func box(w, h, w0, h0 int) (int, int) {
 	return max(1, int(math.Round(float64(w)*scale))), max(1, int(math.Round(float64(h)*scale)))
 }
 
-// frames says which pictures of segments are wanted.
-type frames struct {
-	keyOnly bool
-	filter  string
+// feed is where pictures come from: the options of an input, and what it reads
+// when that is a pipe.
+type feed struct {
+	args  []string
+	stdin *reader
 }
 
-// frames decodes segments and hands over pictures of a size until f answers
-// false. Pictures belong to f.
-func (c *Clipper) frames(ctx context.Context, l list, w, h int, what frames, f func(*image.YCbCr) bool) error {
+// sourceFeed reads a file that was uploaded, of its pictures no more than the
+// key frames where the format allows it.
+func (c *Clipper) sourceFeed(format Format, src string) (feed, error) {
+	args, err := c.input(format, src)
+	return feed{args: append([]string{"-discard:v", "nokey", "-discard:a", "all"}, args...)}, err
+}
+
+// segmentFeed reads segments of ours. Their times are kept, or ffmpeg would
+// close the gaps between those that are not neighbours.
+func segmentFeed(l list) feed {
+	return feed{
+		args:  []string{"-copyts", "-codec_whitelist", decoders, "-f", string(MPEGTS), "-i", "pipe:0"},
+		stdin: &reader{rest: l},
+	}
+}
+
+// frames decodes a feed and hands over what a filter leaves, in a size, until f
+// answers false. The pictures are f's to keep.
+func (c *Clipper) frames(ctx context.Context, from feed, w, h int, filter string, f func(*image.YCbCr) bool) error {
 	bin, err := c.ffmpeg()
 	if err != nil {
 		return err
 	}
-	in := &reader{rest: l}
-	defer in.Close()
-	args := append(globalArgs(c.cfg.Threads), "-copyts", "-threads", strconv.Itoa(c.cfg.Threads), "-codec_whitelist", decoders)
-	if what.keyOnly {
-		args = append(args, "-skip_frame", "nokey")
-	}
-	args = append(args, "-f", string(MPEGTS), "-i", "pipe:0", "-an", "-vf",
-		fmt.Sprintf("%s,scale=%d:%d:out_range=full:out_color_matrix=bt601,format=yuvj420p", what.filter, w, h),
+	args := append(globalArgs(c.cfg.Threads), "-threads", strconv.Itoa(c.cfg.Threads))
+	args = append(args, from.args...)
+	args = append(args, "-map", "0:V:0", "-vf",
+		fmt.Sprintf("%s,scale=%d:%d:out_range=full:out_color_matrix=bt601,format=yuvj420p", filter, w, h),
 		"-f", "rawvideo", "-pix_fmt", "yuvj420p", "pipe:1")
-	return c.run(ctx, task{
-		bin: bin, args: args, dir: "/", stdin: in, limit: pictureLimit,
+	t := task{
+		bin: bin, args: args, dir: "/", limit: pictureLimit,
 		read: func(r io.Reader) error { return readFrames(r, w, h, f) },
-	})
+	}
+	if from.stdin != nil {
+		defer from.stdin.Close()
+		t.stdin = from.stdin
+	}
+	return c.run(ctx, t)
 }
 
 func readFrames(r io.Reader, w, h int, f func(*image.YCbCr) bool) error {

@@ -34,6 +34,7 @@ type task struct {
 	read     func(io.Reader) error // takes its output; an error ends the process
 	limit    time.Duration         // of running; being held does not count
 	maxBytes int64                 // most that may be in dir and below
+	nice     int                   // added to its niceness; it waits for the disk too, if more than 0
 	said     *string               // gets its last words, however it ends; nil: nobody asks
 }
 
@@ -57,7 +58,7 @@ func (c *Clipper) run(ctx context.Context, t task) error {
 	if err := cmd.Start(); err != nil {
 		return startError(parent, err)
 	}
-	restrain(cmd.Process.Pid, c.cfg, t)
+	restrain(cmd.Process.Pid, c.cfg.Threads, t)
 
 	var watcher sync.WaitGroup
 	ended := make(chan struct{})
@@ -111,16 +112,16 @@ func startError(ctx context.Context, err error) error {
 // restrain makes a process that has just started polite and bounds it. It is
 // still being loaded then, and its threads inherit all this. None of it has to
 // work: a container may forbid it.
-func restrain(pid int, cfg Config, t task) {
+func restrain(pid, threads int, t task) {
 	const (
 		ioprioGroup = 2
 		ioprioIdle  = 3 << 13
 	)
-	if cfg.Nice > 0 {
-		_ = unix.Setpriority(unix.PRIO_PGRP, pid, cfg.Nice)
+	if t.nice > 0 {
+		_ = unix.Setpriority(unix.PRIO_PGRP, pid, t.nice)
 		_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioprioGroup, uintptr(pid), ioprioIdle)
 	}
-	cpu := uint64(t.limit/time.Second+1) * uint64(cfg.Threads+1)
+	cpu := uint64(t.limit/time.Second+1) * uint64(threads+1)
 	bound(pid, unix.RLIMIT_AS, memoryLimit)
 	bound(pid, unix.RLIMIT_CPU, cpu)
 	bound(pid, unix.RLIMIT_FSIZE, uint64(t.maxBytes))

@@ -224,6 +224,7 @@ func TestProcessesAreRestrained(t *testing.T) {
 	r, w := io.Pipe()
 	task.stdin = r
 	task.maxBytes = 1 << 20
+	task.nice = 5
 	task.read = func(out io.Reader) error {
 		pid := child()
 		if n, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || n != 15 { // 20 minus the niceness
@@ -237,7 +238,7 @@ func TestProcessesAreRestrained(t *testing.T) {
 		}
 		return errors.Join(w.Close(), discard(out))
 	}
-	if err := newClipper(t, Config{Nice: 5, Threads: 1}).run(t.Context(), task); err != nil {
+	if err := newClipper(t, Config{Threads: 1}).run(t.Context(), task); err != nil {
 		t.Error(err)
 	}
 }
