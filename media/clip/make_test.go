@@ -131,6 +131,9 @@ func TestWhatPhonesPlayIsCopied(t *testing.T) {
 }
 
 func TestOtherFormatsBecomeH264(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it encodes many videos")
+	}
 	for _, v := range []struct {
 		name   string
 		args   []string

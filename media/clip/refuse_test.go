@@ -129,9 +129,14 @@ func TestTruncatedTransportStreamIsAsLongAsItIs(t *testing.T) {
 }
 
 func TestLongFilesAreRefusedWithoutDecoding(t *testing.T) {
-	still := render(t, "still.mp4", "-f", "lavfi", "-i", "color=black:s=64x64:r=1/60:d=36000", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono",
-		"-t", "36000", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "8k", "-shortest")
+	minute := render(t, "minute.mp4", "-f", "lavfi", "-i", "color=black:s=64x64:r=1/2:d=60", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono",
+		"-t", "60", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "8k")
+	still := render(t, "still.mp4", "-stream_loop", "599", "-i", minute, "-c", "copy")
+	at := time.Now()
 	wantRefused(t, clipper(t), still, clip.TooLong)
+	if took := time.Since(at); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
 	wantRefused(t, clipper(t, func(c *clip.Config) { c.MaxDuration = 3 * time.Second }), phoneClip(t, 5), clip.TooLong)
 }
 
