@@ -122,6 +122,7 @@ type Service struct {
 	failures      *limit.Failures // per account and address
 	sprays        *limit.Window   // failures per address, whatever the account
 	codes         *limit.Window
+	exports       *limit.Window
 
 	ages      ages
 	addresses atomic.Pointer[addressSet]
@@ -151,6 +152,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		failures:      limit.NewFailures(15*time.Minute, deps.Now),
 		sprays:        limit.NewWindow(sprayWindow, deps.Now),
 		codes:         limit.NewWindow(time.Hour, deps.Now),
+		exports:       limit.NewWindow(time.Hour, deps.Now),
 	}
 	if s.verifier == nil {
 		s.verifier = newOperatorVerifier(deps.Now)

@@ -766,6 +766,21 @@ func TestExportHasEverythingOfOneself(t *testing.T) {
 	}
 }
 
+func TestExportsAreLimited(t *testing.T) {
+	w := newWorld(t, config())
+	a, _ := w.register("anna")
+	b, _ := w.register("bob")
+	for range 6 {
+		w.export(a)
+	}
+	var out bytes.Buffer
+	wantCode(t, "seventh in the hour", w.s.Export(t.Context(), a, &out), protocol.CodeTooOften)
+	if out.Len() > 0 {
+		t.Errorf("refused, but %d bytes were written", out.Len())
+	}
+	w.export(b)
+}
+
 func TestExportHasGroupsAndReports(t *testing.T) {
 	w := newWorld(t, config())
 	a, _ := w.register("anna")

@@ -7,19 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"gtiv/protocol"
 	"gtiv/store"
 )
 
+// exportsPerHour is how often one user may have everything read.
+const exportsPerHour = 6
+
 // Export writes everything that is stored about the caller as a zip archive of
 // JSON files: profile, login sessions, contacts, applications, blocked users,
 // whom they follow, their live room and what they wrote in live rooms, groups,
 // reports, their videos (what is known of them), likes, collections and comments,
 // all private conversations as the caller sees them, and what they wrote in groups,
-// those they left among them.
+// those they left among them. It reads a lot, so more than exportsPerHour are
+// refused, before anything is written: CodeTooOften.
 func (s *Service) Export(ctx context.Context, p Principal, w io.Writer) error {
+	if wait := s.exports.Take(strconv.FormatInt(p.User, 10), exportsPerHour); wait > 0 {
+		return protocol.TooOften(wait)
+	}
 	z := zip.NewWriter(w)
 	e := exporter{ctx: ctx, s: s, p: p, z: z}
 	for _, part := range []struct {
