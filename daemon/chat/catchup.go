@@ -2,9 +2,12 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
+
+	"gtiv/store"
 )
 
 // The app syncs over HTTP at once when it loses its connection and is back on
@@ -136,7 +139,7 @@ func (s *Service) pushSome(ctx context.Context, c Caller, list []due) int {
 	for i, m := range list {
 		p := s.pushOwed(ctx, c, m.Message)
 		size += len(p.Body)
-		if i >= maxCatchUp || size > maxCatchUpBytes || s.deps.PushSession(c.Session, p) == 0 {
+		if i >= maxCatchUp || size > maxCatchUpBytes || !s.pushMissed(ctx, c, m.Message, p) {
 			return i
 		}
 		if m.since < m.Seq {
@@ -144,4 +147,21 @@ func (s *Service) pushSome(ctx context.Context, c Caller, list []due) int {
 		}
 	}
 	return len(list)
+}
+
+// pushMissed pushes one message of the past, false if it has to wait. Those of a
+// room go only to who is a member still: nothing comes behind a goodbye.
+func (s *Service) pushMissed(ctx context.Context, c Caller, m store.Message, p Push) bool {
+	if m.Kind == store.KindRoom {
+		s.leaving.Lock()
+		defer s.leaving.Unlock()
+		member, err := s.store.RoomMember(ctx, m.Room, c.User)
+		if errors.Is(err, store.ErrNotMember) || err == nil && m.Seq <= member.JoinedSeq {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return s.deps.PushSession(c.Session, p) > 0
 }

@@ -121,7 +121,10 @@ type Service struct {
 	again   catchLine     // who stayed connected
 	// catching is held while a session is caught up.
 	catching sync.Mutex
-	floors   floors
+	// leaving is held while a member's leaving is published, and while somebody
+	// is caught up on one message of a room.
+	leaving sync.Mutex
+	floors  floors
 }
 
 // lineLength is how many committed messages may wait for the publisher; beyond

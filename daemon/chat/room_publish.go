@@ -39,6 +39,10 @@ func (s *Service) deliverRoom(ctx context.Context, c committed) {
 	if len(m.News.Joined) > 0 {
 		p.First, p.Greet = m.News.Joined, func(user int64) *Push { return s.newRoomPush(m, user) }
 	}
+	if len(m.News.Left) > 0 {
+		s.leaving.Lock()
+		defer s.leaving.Unlock()
+	}
 	s.deps.PushRoom(m.Room, p)
 }
 

@@ -3,13 +3,16 @@ package chat_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"gtiv/daemon/chat"
 	"gtiv/protocol"
 	"gtiv/store"
+	"gtiv/store/queue"
 )
 
 // usual are the bounds of groups that a daemon has without a configuration.
@@ -212,6 +215,56 @@ func TestRoomsAreCaughtUp(t *testing.T) {
 	}
 	if got := contents(w.syncRoom(b, room, 1)); strings.Contains(got, "before") {
 		t.Errorf("the sync repeats %q", got)
+	}
+}
+
+// Somebody is taken out while what they missed is being pushed: the goodbye is
+// the last that they get of the room.
+func TestNobodyIsCaughtUpBehindTheGoodbye(t *testing.T) {
+	clock := &offset{}
+	var w *world
+	var a, b phone
+	var room int64
+	var once sync.Once
+	w = newWorldWith(t, usual(), clock.now, t.TempDir(), func(d *chat.Deps, _ *queue.Store) {
+		push := d.PushSession
+		d.PushSession = func(session int64, p chat.Push) int {
+			n := push(session, p)
+			once.Do(func() {
+				if err := w.chat.RemoveMember(t.Context(), a.c, room, b.user); err != nil {
+					t.Error(err)
+				}
+			})
+			return n
+		}
+	})
+	a, b = w.phone("a"), w.phone("b")
+	room = w.room(a, b)
+	if _, err := w.syncAs(b.c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.syncRoom(b, room, 0)
+	for i := range 3 {
+		w.say(a, room, fmt.Sprint("missed", i))
+	}
+	settle(w, a, room)
+	w.gw.connect(b.user, b.c.Session)
+	clock.add(time.Second)
+	w.chat.Connected(b.c)
+	clock.add(catchUpWait)
+	w.chat.Connected(b.c)
+	var got []protocol.MessageType
+	for deadline := time.After(5 * time.Second); !slices.Contains(got, protocol.TypeRemoved); {
+		select {
+		case p := <-w.gw.arrivals:
+			got = append(got, p.Type)
+		case <-deadline:
+			t.Fatalf("no goodbye: %v", got)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	if pushed := w.gw.take(b.user); len(pushed) != 2 || pushed[1].Type != protocol.TypeRemoved {
+		t.Errorf("%d frames, the goodbye is not the second and last", len(pushed))
 	}
 }
 

@@ -191,7 +191,8 @@ func (s *Service) begin(ctx context.Context, c Caller, positions []store.Positio
 }
 
 // owedOf answers q for one conversation, with some more messages than most at
-// the most. least is where a session without cursors starts.
+// the most. least is where a session without cursors starts. What was committed
+// after p was read is left out: the reader may be no member any more.
 func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least uint64, most int) error {
 	cur, err := s.deps.Cursors.Get(q.c.Session, p.Conversation)
 	if err != nil {
@@ -204,11 +205,15 @@ func (s *Service) owedOf(ctx context.Context, q *query, p store.Position, least 
 		if err != nil {
 			return fmt.Errorf("read messages: %w", err)
 		}
+		end := len(page) < syncPage
+		if i := slices.IndexFunc(page, func(m store.Message) bool { return m.Seq > p.Last }); i >= 0 {
+			page, end = page[:i], true
+		}
 		for _, m := range page {
 			w.take(m)
 			after = m.Seq
 		}
-		if len(page) < syncPage {
+		if end {
 			w.pass(p.Last)
 			break
 		}
