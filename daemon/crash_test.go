@@ -137,6 +137,7 @@ type talker struct {
 type letter struct {
 	text, clientMsgID string
 	acknowledged      bool
+	refused           bool // with an answer
 	id                string
 	time              int64
 }
@@ -452,8 +453,8 @@ func (c *crowd) compare(t *testing.T, rows []row) {
 		for _, l := range p.sent {
 			found := byText[l.text]
 			switch {
-			case len(found) > 1, len(found) == 0 && (l.acknowledged || l.clientMsgID != ""):
-				t.Errorf("%q: %d rows, acknowledged %t, ClientMsgId %q", l.text, len(found), l.acknowledged, l.clientMsgID)
+			case len(found) > 1, len(found) == 0 && !l.refused && (l.acknowledged || l.clientMsgID != ""), len(found) > 0 && l.refused:
+				t.Errorf("%q: %d rows, acknowledged %t, refused %t, ClientMsgId %q", l.text, len(found), l.acknowledged, l.refused, l.clientMsgID)
 			case l.acknowledged && (found[0].id != l.id || found[0].time != l.time || found[0].clientMsgID != l.clientMsgID):
 				t.Errorf("%q: stored %+v, answered %+v", l.text, found[0], *l)
 			}
