@@ -189,11 +189,17 @@ func (p *attendee) read(ctx context.Context) {
 }
 
 // watch collects what an app understands, until it breaks or, when the phone is
-// told of a new room, reconnects of itself.
+// told of a new room, reconnects of itself. Now and then the phone has no net:
+// then what was written to it last is lost.
 func (p *attendee) watch(ctx context.Context, app *apptest.App) {
 	began, before := time.Now().UnixMilli(), int64(0)
+	tunnel := time.Now().Add(300*time.Millisecond + rand.N(time.Second))
 	for taken := 0; ctx.Err() == nil; {
 		app.Wait(100*time.Millisecond, func(a *apptest.App) bool { return len(a.Messages()) > taken || len(a.Errors()) > 0 })
+		if time.Now().After(tunnel) {
+			wait(ctx, rand.N(500*time.Millisecond))
+			return
+		}
 		errs, list := app.Errors(), app.Messages()
 		joined := false
 		p.mu.Lock()
