@@ -329,8 +329,10 @@ type RoomPosition struct {
 	JoinedSeq uint64
 }
 
+// The memberships come first (CROSS JOIN): SQLite would go through the
+// conversations of all rooms and look for the user in each.
 const roomPosition = `SELECT m.room_id, m.joined_at, m.joined_seq, c.id, max(c.expired_seq, coalesce(g.seq, 0)), max(c.expired_time, coalesce(g.time, 0))
-	FROM room_member m JOIN conversation c ON c.kind = 2 AND c.a = m.room_id AND c.b = 0
+	FROM room_member m CROSS JOIN conversation c ON c.kind = 2 AND c.a = m.room_id AND c.b = 0
 	LEFT JOIN message g ON g.id = (SELECT id FROM message WHERE conversation_id = c.id ORDER BY seq DESC LIMIT 1) `
 
 func scanRoomPosition(r scanner) (RoomPosition, error) {
