@@ -20,63 +20,90 @@ const (
 // flatSize is how much is stored.
 type flatSize struct{ rooms, messages int }
 
-// flatCost is what a request costs.
+// flatCost is what came of asking one thing again and again.
 type flatCost struct {
-	p50, p99 time.Duration
-	cpu      time.Duration
+	lat hist
+	cpu time.Duration
 }
 
-func (c flatCost) String() string {
-	return fmt.Sprintf("p50 %s, p99 %s, %.0f µs of server CPU", ms(c.p50), ms(c.p99), float64(c.cpu.Nanoseconds())/1000)
+func (c *flatCost) each() time.Duration { return c.cpu / time.Duration(max(c.lat.N, 1)) } //nolint:gosec // a count
+
+func (c *flatCost) String() string {
+	return fmt.Sprintf("p50 %s, p99 %s, %.0f µs of server CPU", ms(c.lat.quantile(0.5)), ms(c.lat.quantile(0.99)), float64(c.each().Nanoseconds())/1000)
+}
+
+// flatSide is a server with so much stored, and one of its users.
+type flatSide struct {
+	*server
+	size flatSize
+	me   person
+	room int64
 }
 
 // flatRooms measures the app's questions about groups with little stored and
 // with much, and a send into a small room and a large one.
 func flatRooms(ctx context.Context, b *bench) error {
-	small, large := flatSize{10, 1000}, flatSize{pick(b, 10_000, 1000), pick(b, 1_000_000, 50_000)}
-	few, err := flatRun(ctx, b, small)
-	if err != nil {
-		return err
+	sides := []*flatSide{
+		{size: flatSize{10, 1000}},
+		{size: flatSize{pick(b, 10_000, 1000), pick(b, 1_000_000, 50_000)}},
 	}
-	many, err := flatRun(ctx, b, large)
-	if err != nil {
-		return err
+	for _, s := range sides {
+		if err := s.open(ctx, b); err != nil {
+			return err
+		}
+		defer s.stop()
 	}
-	for i, name := range []string{"GET /chat/room-msg, nothing new", "GET /chat/room-msg, 30 messages", "GET /room/member_list, 15 rows"} {
-		b.add(row{
-			Figure: fmt.Sprintf("%s, %d rooms with %d messages", name, large.rooms, large.messages), Target: "flat", Measured: many[i].String(),
-			Peer:  fmt.Sprintf("%s: %d rooms with %d messages", few[i], small.rooms, small.messages),
-			Ratio: ratio(float64(many[i].cpu), float64(few[i].cpu)),
-		})
+	pause(ctx, settle) // a server that just started measures its hash, and tidies up
+	if err := flatQuestions(ctx, b, sides[0], sides[1]); err != nil {
+		return fmt.Errorf("%w\n%s%s", err, sides[0].log, sides[1].log)
 	}
 	return roomSends(ctx, b)
 }
 
-// flatRun seeds a database and asks. The answers are of nothing new, of 30
-// messages, and of 15 members.
-func flatRun(ctx context.Context, b *bench, size flatSize) ([]flatCost, error) {
+// flatQuestions asks both, in turn, so that what else the machine does concerns
+// both alike. The answers are of 30 messages, of nothing new, of 15
+// members, and of nothing again.
+func flatQuestions(ctx context.Context, b *bench, small, large *flatSide) error {
+	late := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
+	for _, q := range []struct{ name, path string }{
+		// The 30 first: what was asked for once with a late time is delivered.
+		{"GET /chat/room-msg, 30 messages", "/chat/room-msg?LastMessageTime=0&RoomId="},
+		{"GET /chat/room-msg, nothing new", "/chat/room-msg?LastMessageTime=" + late + "&RoomId="},
+		{"GET /room/member_list, 15 rows", "/room/member_list?RoomId="},
+		// It looks at all groups of the caller, too.
+		{"GET /chat/sync-private-message, nothing new", "/chat/sync-private-message?LastMessageTime=" + late + "&RoomId="},
+	} {
+		var few, many flatCost
+		for i := range 11 {
+			for s, cost := range map[*flatSide]*flatCost{small: &few, large: &many} {
+				if err := s.ask(ctx, q.path+strconv.FormatInt(s.room, 10), pick(b, 400, 100), cost); err != nil {
+					return err
+				}
+			}
+			if i == 0 { // to warm up
+				few, many = flatCost{}, flatCost{}
+			}
+		}
+		b.add(row{
+			Figure: fmt.Sprintf("%s, %d rooms with %d messages", q.name, large.size.rooms, large.size.messages), Target: "flat", Measured: many.String(),
+			Peer:  fmt.Sprintf("%s: %d rooms with %d messages", &few, small.size.rooms, small.size.messages),
+			Ratio: ratio(float64(many.each()), float64(few.each())),
+		})
+	}
+	return nil
+}
+
+// open fills a database and starts a server on it.
+func (f *flatSide) open(ctx context.Context, b *bench) error {
 	data, err := b.folder("flat")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	me, room, err := seedFlat(ctx, b, data, size)
-	if err != nil {
-		return nil, fmt.Errorf("fill the database: %w", err)
+	if f.me, f.room, err = seedFlat(ctx, b, data, f.size); err != nil {
+		return fmt.Errorf("fill the database: %w", err)
 	}
-	s, err := b.serve(ctx, data)
-	if err != nil {
-		return nil, err
-	}
-	defer s.stop()
-	path := fmt.Sprintf("/chat/room-msg?RoomId=%d&LastMessageTime=", room)
-	requests := []string{path + strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10), path + "0", fmt.Sprintf("/room/member_list?RoomId=%d", room)}
-	costs := make([]flatCost, len(requests))
-	for _, i := range []int{1, 0, 2} { // the 30 first: what was asked for once with a late time is delivered
-		if costs[i], err = flatAsk(ctx, s, me, requests[i], pick(b, 2000, 500)); err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, s.log)
-		}
-	}
-	return costs, nil
+	f.server, err = b.serve(ctx, data)
+	return err
 }
 
 // seedFlat makes the rooms, and messages in all of them alike.
@@ -114,32 +141,28 @@ func seedFlat(ctx context.Context, b *bench, data string, size flatSize) (me per
 	return me, room, errors.Join(err, r.close())
 }
 
-// flatAsk asks the same n times, one after the other.
-func flatAsk(ctx context.Context, s *server, me person, path string, n int) (flatCost, error) {
-	h, err := dialHTTP(ctx, s.addr(portImbiz))
+// ask asks the same n times, one after the other.
+func (f *flatSide) ask(ctx context.Context, path string, n int, cost *flatCost) error {
+	h, err := dialHTTP(ctx, f.addr(portImbiz))
 	if err != nil {
-		return flatCost{}, err
+		return err
 	}
 	defer h.close()
-	request := httpRequest("GET", path, me.token, "")
-	var lat hist
-	var before time.Duration
-	for i := range n + n/10 { // a tenth to warm up
-		if i == n/10 {
-			if before, err = cpu(s.pid()); err != nil {
-				return flatCost{}, err
-			}
-		}
+	request := httpRequest("GET", path, f.me.token, "")
+	before, err := cpu(f.pid())
+	if err != nil {
+		return err
+	}
+	for range n {
 		at := time.Now()
 		if _, err := h.call(request); err != nil {
-			return flatCost{}, fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, err)
 		}
-		if i >= n/10 {
-			lat.add(time.Since(at))
-		}
+		cost.lat.add(time.Since(at))
 	}
-	after, err := cpu(s.pid())
-	return flatCost{lat.quantile(0.5), lat.quantile(0.99), (after - before) / time.Duration(n)}, err
+	after, err := cpu(f.pid())
+	cost.cpu += after - before
+	return err
 }
 
 // roomSends measures sends into rooms of different sizes, nobody connected.
