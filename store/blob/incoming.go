@@ -1,0 +1,184 @@
+package blob
+
+import (
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // names of the contract (wire.md 12), not security
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Incoming is a temporary file that is being written. One goroutine uses it. It
+// ends with Bucket.Put, MoveTo or Close; Close after the others does nothing.
+type Incoming struct {
+	staging *Staging
+	f       *os.File
+	path    string
+	limit   int64
+	size    int64
+	checked int64 // size at the last look at the free space
+	sha256  hash.Hash
+	sha1    hash.Hash
+	err     error // of an earlier write: a file with a hole is never put
+}
+
+func newIncoming(s *Staging, f *os.File, limit int64) *Incoming {
+	return &Incoming{staging: s, f: f, path: f.Name(), limit: limit, sha256: sha256.New(), sha1: sha1.New()} //nolint:gosec // see above
+}
+
+// Write appends. ErrTooBig, ErrNoSpace; after an error the file is of no use.
+func (in *Incoming) Write(p []byte) (int, error) {
+	if in.err == nil {
+		in.err = in.check(len(p))
+	}
+	if in.err != nil {
+		return 0, in.err
+	}
+	n, err := in.f.Write(p)
+	in.size += int64(n)
+	in.sha256.Write(p[:n]) //nolint:errcheck // never fails
+	in.sha1.Write(p[:n])   //nolint:errcheck // never fails
+	if err != nil {
+		in.err = fmt.Errorf("write temporary file: %w", spaceError(err))
+	}
+	return n, in.err
+}
+
+// check says whether n more bytes may come.
+func (in *Incoming) check(n int) error {
+	if in.f == nil {
+		return ErrClosed
+	}
+	if in.size+int64(n) > in.limit {
+		return ErrTooBig
+	}
+	if in.size-in.checked < checkEvery {
+		return nil
+	}
+	in.checked = in.size
+	return in.staging.Room(int64(n))
+}
+
+// ReadAt reads what was written.
+func (in *Incoming) ReadAt(p []byte, off int64) (int, error) {
+	if in.f == nil {
+		return 0, ErrClosed
+	}
+	return in.f.ReadAt(p, off)
+}
+
+// Size is the number of bytes written.
+func (in *Incoming) Size() int64 { return in.size }
+
+// SHA256 is the hash of what was written.
+func (in *Incoming) SHA256() []byte { return in.sha256.Sum(nil) }
+
+// SHA1 is the hash of what was written: the name of a video's folder (wire.md 12).
+func (in *Incoming) SHA1() []byte { return in.sha1.Sum(nil) }
+
+// Path is the name of the file on this host, for programs that need one.
+func (in *Incoming) Path() string { return in.path }
+
+// Reload takes over what another program made of the file at Path: size and
+// hashes are those of what is there now. ErrTooBig.
+func (in *Incoming) Reload() error {
+	if in.f == nil {
+		return ErrClosed
+	}
+	f, err := os.OpenFile(in.path, os.O_RDWR, 0) //nolint:gosec // a name of ours
+	if err != nil {
+		return fmt.Errorf("reload temporary file: %w", err)
+	}
+	in.f.Close() //nolint:errcheck // only reads were left to do
+	in.f = f
+	return in.rehash()
+}
+
+// rehash reads the whole file.
+func (in *Incoming) rehash() error {
+	in.sha256.Reset()
+	in.sha1.Reset()
+	if _, err := in.f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	n, err := io.Copy(io.MultiWriter(in.sha256, in.sha1), in.f)
+	in.size, in.checked = n, n
+	if err == nil && n > in.limit {
+		err = ErrTooBig
+	}
+	in.err = err
+	return err
+}
+
+// Replace puts other content in the place of what was written. ErrTooBig,
+// ErrNoSpace.
+func (in *Incoming) Replace(content []byte) error {
+	if in.f == nil {
+		return ErrClosed
+	}
+	if err := in.f.Truncate(0); err != nil {
+		return fmt.Errorf("replace temporary file: %w", err)
+	}
+	if _, err := in.f.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("replace temporary file: %w", err)
+	}
+	in.size, in.checked, in.err = 0, 0, nil
+	in.sha256.Reset()
+	in.sha1.Reset()
+	_, err := in.Write(content)
+	return err
+}
+
+// MoveTo gives the file to the caller under a path on the same file system. It is
+// not synced: this is for unfinished things.
+func (in *Incoming) MoveTo(path string) error {
+	if err := in.finish(false); err != nil {
+		return errors.Join(err, in.Close())
+	}
+	if err := os.Rename(in.path, path); err != nil {
+		return errors.Join(fmt.Errorf("move temporary file: %w", err), os.Remove(in.path))
+	}
+	return nil
+}
+
+// Close gives the file up and removes it.
+func (in *Incoming) Close() error {
+	if in.f == nil {
+		return nil
+	}
+	err := errors.Join(in.f.Close(), os.Remove(in.path))
+	in.f = nil
+	return err
+}
+
+// finish closes the file, synced if asked, but leaves it where it is. When it
+// fails the file is still to be closed.
+func (in *Incoming) finish(synced bool) error {
+	if in.f == nil {
+		return ErrClosed
+	}
+	if in.err != nil {
+		return in.err
+	}
+	if synced {
+		if err := in.f.Sync(); err != nil {
+			return fmt.Errorf("sync temporary file: %w", spaceError(err))
+		}
+	}
+	err := in.f.Close()
+	in.f = nil
+	if err != nil {
+		return errors.Join(fmt.Errorf("close temporary file: %w", spaceError(err)), os.Remove(in.path))
+	}
+	return nil
+}
+
+// randomName is 26 letters nobody else uses.
+func randomName() string { return rand.Text() }
+
+// inside says whether path is something right in the staging area.
+func (s *Staging) inside(path string) bool { return filepath.Dir(filepath.Clean(path)) == s.dir }
