@@ -114,25 +114,6 @@ func (in *Incoming) rehash() error {
 	return err
 }
 
-// Replace puts other content in the place of what was written. ErrTooBig,
-// ErrNoSpace.
-func (in *Incoming) Replace(content []byte) error {
-	if in.f == nil {
-		return ErrClosed
-	}
-	if err := in.f.Truncate(0); err != nil {
-		return fmt.Errorf("replace temporary file: %w", err)
-	}
-	if _, err := in.f.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("replace temporary file: %w", err)
-	}
-	in.size, in.checked, in.err = 0, 0, nil
-	in.sha256.Reset()
-	in.sha1.Reset()
-	_, err := in.Write(content)
-	return err
-}
-
 // MoveTo gives the file to the caller under a path on the same file system. It is
 // not synced: this is for unfinished things.
 func (in *Incoming) MoveTo(path string) error {

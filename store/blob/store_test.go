@@ -144,14 +144,14 @@ func TestClosedTemporaryFileIsErrClosed(t *testing.T) {
 	}
 	_, write := in.Write([]byte("y"))
 	_, put := k.Put(t.Context(), "x", in)
-	for name, err := range map[string]error{"write": write, "put": put, "move": in.MoveTo(filepath.Join(t.TempDir(), "x")), "replace": in.Replace(nil), "reload": in.Reload()} {
+	for name, err := range map[string]error{"write": write, "put": put, "move": in.MoveTo(filepath.Join(t.TempDir(), "x")), "reload": in.Reload()} {
 		if !errors.Is(err, blob.ErrClosed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestAdoptReloadAndReplaceHashAgain(t *testing.T) {
+func TestAdoptAndReloadHashAgain(t *testing.T) {
 	k, dir := openStore(t, blob.Config{})
 	path := filepath.Join(dir, "elsewhere")
 	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
@@ -174,12 +174,6 @@ func TestAdoptReloadAndReplaceHashAgain(t *testing.T) {
 	}
 	if in.Size() != 1 {
 		t.Errorf("size %d after reload", in.Size())
-	}
-	if err := in.Replace([]byte("abc")); err != nil || !bytes.Equal(in.SHA256(), want.SHA256()) {
-		t.Errorf("after replace: %v", err)
-	}
-	if err := in.Replace([]byte("abcd")); !errors.Is(err, blob.ErrTooBig) {
-		t.Errorf("replace with too much: %v", err)
 	}
 	if err := errors.Join(want.Close(), in.Close()); err != nil {
 		t.Error(err)
