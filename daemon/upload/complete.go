@@ -129,7 +129,7 @@ func chosen(dir string, req completeRequest) ([]part, error) {
 
 // assemble makes one file of the parts.
 func (s *Server) assemble(dir string, parts []part) (*blob.Incoming, string, error) {
-	in, err := s.deps.Staging.Incoming(s.cfg.MaxSize)
+	in, err := s.deps.Staging.Unhashed(s.cfg.MaxSize)
 	if err != nil {
 		return nil, "", err
 	}

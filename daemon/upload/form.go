@@ -116,7 +116,7 @@ func (f *form) readField(name string, part io.Reader) error {
 }
 
 func (s *Server) readFile(f *form, part io.Reader) error {
-	in, err := s.deps.Staging.Incoming(s.cfg.MaxForm)
+	in, err := s.deps.Staging.Unhashed(s.cfg.MaxForm)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package upload
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -75,14 +74,32 @@ func (s *Server) same(ctx context.Context, have blob.Info, in *blob.Incoming) er
 		return err
 	}
 	defer o.Close() //nolint:errcheck // only read
-	sum := sha256.New()
-	if _, err := io.Copy(sum, o.Reader); err != nil {
+	ok, err := equal(o.Reader, io.NewSectionReader(in, 0, in.Size()))
+	if err != nil {
 		return fmt.Errorf("compare with what is stored: %w", err)
 	}
-	if !bytes.Equal(sum.Sum(nil), in.SHA256()) {
+	if !ok {
 		return errExists
 	}
 	return nil
+}
+
+// equal compares two streams of one length.
+func equal(a, b io.Reader) (bool, error) {
+	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(a, x)
+		m, other := io.ReadFull(b, y)
+		if !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return true, nil
+		}
+		if err := errors.Join(err, other); err != nil {
+			return false, err
+		}
+	}
 }
 
 // clean refuses what is no media and answers the file that may be passed on: the
@@ -119,7 +136,7 @@ func (s *Server) cleanImage(ctx context.Context, typ string, in *blob.Incoming) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	out, err := s.deps.Staging.Incoming(maxMade)
+	out, err := s.deps.Staging.Unhashed(maxMade)
 	if err != nil {
 		return nil, err
 	}

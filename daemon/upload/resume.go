@@ -203,7 +203,7 @@ func tooLong(n, most int64) error {
 
 // readBody writes the body of a request into a temporary file.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, most int64) (*blob.Incoming, []byte, error) {
-	in, err := s.deps.Staging.Incoming(most)
+	in, err := s.deps.Staging.Unhashed(most)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -79,11 +79,11 @@ func (t Token) Verify(token string, now time.Time) (Policy, error) {
 	if len(token) > maxToken || len(parts) != 3 || parts[0] != t.AccessKey {
 		return p, ErrToken
 	}
-	mac, err := base64.URLEncoding.DecodeString(parts[1])
+	mac, err := base64.URLEncoding.Strict().DecodeString(parts[1])
 	if err != nil || !hmac.Equal(mac, t.mac(parts[2])) {
 		return p, ErrToken
 	}
-	b, err := base64.URLEncoding.DecodeString(parts[2])
+	b, err := base64.URLEncoding.Strict().DecodeString(parts[2])
 	if err != nil || json.Unmarshal(b, &p) != nil || p.Scope == "" {
 		return Policy{}, ErrToken
 	}

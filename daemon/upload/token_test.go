@@ -81,8 +81,8 @@ func FuzzVerifyToken(f *testing.F) {
 	f.Add("AK:a:b")
 	f.Fuzz(func(t *testing.T, token string) {
 		p, err := testToken.Verify(token, time.Unix(0, 0))
-		if err == nil && testToken.Sign(p) != token && !strings.HasPrefix(token, "AK:") {
-			t.Errorf("%q was taken", token)
+		if (err == nil) != (p.Scope != "") {
+			t.Errorf("%q: %+v, %v", token, p, err)
 		}
 	})
 }

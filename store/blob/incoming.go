@@ -2,8 +2,6 @@ package blob
 
 import (
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // names of the contract (wire.md 12), not security
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -20,14 +18,10 @@ type Incoming struct {
 	path    string
 	limit   int64
 	size    int64
-	checked int64 // size at the last look at the free space
-	sha256  hash.Hash
+	checked int64     // size at the last look at the free space
+	sha256  hash.Hash // nil when it is not hashed
 	sha1    hash.Hash
 	err     error // of an earlier write: a file with a hole is never put
-}
-
-func newIncoming(s *Staging, f *os.File, limit int64) *Incoming {
-	return &Incoming{staging: s, f: f, path: f.Name(), limit: limit, sha256: sha256.New(), sha1: sha1.New()} //nolint:gosec // see above
 }
 
 // Write appends. ErrTooBig, ErrNoSpace; after an error the file is of no use.
@@ -40,8 +34,10 @@ func (in *Incoming) Write(p []byte) (int, error) {
 	}
 	n, err := in.f.Write(p)
 	in.size += int64(n)
-	in.sha256.Write(p[:n]) //nolint:errcheck // never fails
-	in.sha1.Write(p[:n])   //nolint:errcheck // never fails
+	if in.sha256 != nil {
+		in.sha256.Write(p[:n]) //nolint:errcheck // never fails
+		in.sha1.Write(p[:n])   //nolint:errcheck // never fails
+	}
 	if err != nil {
 		in.err = fmt.Errorf("write temporary file: %w", spaceError(err))
 	}
@@ -74,11 +70,19 @@ func (in *Incoming) ReadAt(p []byte, off int64) (int, error) {
 // Size is the number of bytes written.
 func (in *Incoming) Size() int64 { return in.size }
 
-// SHA256 is the hash of what was written.
-func (in *Incoming) SHA256() []byte { return in.sha256.Sum(nil) }
+// SHA256 is the hash of what was written; nil for a file that Unhashed made.
+func (in *Incoming) SHA256() []byte { return sum(in.sha256) }
 
-// SHA1 is the hash of what was written: the name of a video's folder (wire.md 12).
-func (in *Incoming) SHA1() []byte { return in.sha1.Sum(nil) }
+// SHA1 is the hash of what was written, the name of a video's folder (wire.md 12);
+// nil for a file that Unhashed made.
+func (in *Incoming) SHA1() []byte { return sum(in.sha1) }
+
+func sum(h hash.Hash) []byte {
+	if h == nil {
+		return nil
+	}
+	return h.Sum(nil)
+}
 
 // Path is the name of the file on this host, for programs that need one.
 func (in *Incoming) Path() string { return in.path }
@@ -98,14 +102,14 @@ func (in *Incoming) Reload() error {
 	return in.rehash()
 }
 
-// rehash reads the whole file.
+// rehash takes size and hashes from the file.
 func (in *Incoming) rehash() error {
-	in.sha256.Reset()
-	in.sha1.Reset()
-	if _, err := in.f.Seek(0, io.SeekStart); err != nil {
-		return err
+	n, err := in.f.Seek(0, io.SeekEnd)
+	if err == nil && in.sha256 != nil {
+		in.sha256.Reset()
+		in.sha1.Reset()
+		_, err = io.Copy(io.MultiWriter(in.sha256, in.sha1), io.NewSectionReader(in.f, 0, n))
 	}
-	n, err := io.Copy(io.MultiWriter(in.sha256, in.sha1), in.f)
 	in.size, in.checked = n, n
 	if err == nil && n > in.limit {
 		err = ErrTooBig

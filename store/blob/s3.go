@@ -121,25 +121,24 @@ func (s *S3) Put(ctx context.Context, key string, f *Incoming) (Info, error) {
 	if err := f.finish(false); err != nil {
 		return Info{}, errors.Join(err, f.Close())
 	}
-	if err := s.upload(ctx, key, f.path); err != nil {
-		return Info{}, err
-	}
-	return s.Stat(ctx, key)
+	return s.upload(ctx, key, f.path)
 }
 
 // upload sends a file of this host, with the type that it will be served with.
-func (s *S3) upload(ctx context.Context, key, path string) error {
+func (s *S3) upload(ctx context.Context, key, path string) (Info, error) {
 	typ, err := fileType(key, path)
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
+		return Info{}, fmt.Errorf("put %s: %w", key, err)
 	}
-	_, err = s.core.FPutObject(ctx, s.cfg.Bucket, s.cfg.Prefix+key, path,
+	u, err := s.core.FPutObject(ctx, s.cfg.Bucket, s.cfg.Prefix+key, path,
 		minio.PutObjectOptions{ContentType: typ, PartSize: s3PartSize, NumThreads: 2})
 	if err != nil {
-		return fmt.Errorf("put %s: %w", key, s3Error(err))
+		return Info{}, fmt.Errorf("put %s: %w", key, s3Error(err))
 	}
-	return nil
+	return Info{Key: key, Size: u.Size, ModTime: s.Staging.cfg.Now(), ETag: quote(u.ETag), Type: typ}, nil
 }
+
+func quote(etag string) string { return `"` + strings.Trim(etag, `"`) + `"` }
 
 // PutDir implements Bucket.
 func (s *S3) PutDir(ctx context.Context, key, folder string) error {
@@ -162,7 +161,7 @@ func (s *S3) putDir(ctx context.Context, key, folder string) error {
 	}
 	slices.SortStableFunc(files, func(a, b string) int { return playlistRank(a) - playlistRank(b) })
 	for _, f := range files {
-		if err := s.upload(ctx, key+"/"+f, filepath.Join(folder, filepath.FromSlash(f))); err != nil {
+		if _, err := s.upload(ctx, key+"/"+f, filepath.Join(folder, filepath.FromSlash(f))); err != nil {
 			return err
 		}
 	}
@@ -200,7 +199,7 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 func (s *S3) info(o minio.ObjectInfo) Info {
 	return Info{
 		Key: strings.TrimPrefix(o.Key, s.cfg.Prefix), Size: o.Size, ModTime: o.LastModified,
-		ETag: `"` + strings.Trim(o.ETag, `"`) + `"`, Type: o.ContentType,
+		ETag: quote(o.ETag), Type: o.ContentType,
 	}
 }
 

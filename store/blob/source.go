@@ -17,7 +17,11 @@ func SourceKey(sum []byte) string {
 // must not let a Delete of the last reference overtake a PutSource of the same
 // content. Errors are those of Bucket.Put.
 func PutSource(ctx context.Context, b Bucket, f *Incoming) (Info, error) {
-	key := SourceKey(f.SHA256())
+	sum := f.SHA256()
+	if sum == nil {
+		return Info{}, errors.Join(errors.New("put source: the file is not hashed"), f.Close())
+	}
+	key := SourceKey(sum)
 	have, err := b.Stat(ctx, key)
 	switch {
 	case err == nil && have.Size == f.Size():

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,6 +135,7 @@ func runGateway() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	// Attributes go into files of their own: not every file system of a test has them.
 	cmd := exec.CommandContext(ctx, path, "--port", addr, "--access", s3Key, "--secret", s3Secret, "--quiet", "posix", "--sidecar", side, data)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that panics stops nothing
 	if err := cmd.Start(); err != nil {
 		cancel()
 		return err
