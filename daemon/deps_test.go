@@ -67,6 +67,7 @@ var mayImport = map[string][]string{
 
 	"daemon/limit":        {},
 	"daemon/filter":       {},
+	"daemon/upload":       {"protocol", "store/blob", "daemon/limit"},
 	"daemon/account":      {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
 	"daemon/chat":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},
 	"daemon/live":         {"store", "store/", "protocol", "daemon/limit", "daemon/filter", "daemon/video/sample", "media"},

@@ -117,7 +117,7 @@ type Window struct {
 
 type window struct {
 	start     time.Time
-	cur, prev int
+	cur, prev int64
 }
 
 // NewWindow makes one. now may be nil.
@@ -127,7 +127,21 @@ func NewWindow(size time.Duration, now func() time.Time) *Window {
 
 // Take counts an event of key unless most were counted in the last window; then
 // it answers how long to wait. most of 0 or less means no limit.
-func (w *Window) Take(key string, most int) (wait time.Duration) {
+func (w *Window) Take(key string, most int) (wait time.Duration) { return w.take(key, int64(most), 1) }
+
+// TakeN counts an event of weight n, bytes for instance, unless the last window
+// and it would be over most; then it answers how long to wait.
+func (w *Window) TakeN(key string, most, n int64) (wait time.Duration) {
+	if n <= 0 {
+		return 0
+	}
+	return w.take(key, most, n)
+}
+
+// Wait is TakeN without counting: whether there is anything left.
+func (w *Window) Wait(key string, most int64) (wait time.Duration) { return w.take(key, most, 0) }
+
+func (w *Window) take(key string, most, n int64) (wait time.Duration) {
 	if most <= 0 {
 		return 0
 	}
@@ -137,10 +151,10 @@ func (w *Window) Take(key string, most int) (wait time.Duration) {
 	s := w.t.get(key, now, 2*w.size)
 	s.roll(now, w.size)
 	left := 1 - float64(now.Sub(s.start))/float64(w.size)
-	if float64(s.prev)*left+float64(s.cur) >= float64(most) {
+	if float64(s.prev)*left+float64(s.cur)+float64(max(n-1, 0)) >= float64(most) {
 		return s.start.Add(w.size).Sub(now)
 	}
-	s.cur++
+	s.cur += n
 	return 0
 }
 

@@ -134,6 +134,21 @@ func TestFailuresGrow(t *testing.T) {
 	}
 }
 
+func TestWindowCountsWeights(t *testing.T) {
+	w := limit.NewWindow(time.Hour, nil)
+	for i, c := range []struct {
+		n    int64
+		fits bool
+	}{{60, true}, {41, false}, {40, true}, {1, false}, {0, true}} {
+		if wait := w.TakeN("a", 100, c.n); (wait == 0) != c.fits {
+			t.Errorf("%d: weight %d waits %v", i, c.n, wait)
+		}
+	}
+	if wait := w.TakeN("b", 100, 101); wait == 0 {
+		t.Error("what is over the limit by itself was let through")
+	}
+}
+
 func TestLimitersForgetKeysRatherThanGrow(t *testing.T) {
 	b := limit.NewBucket(nil)
 	for i := range 250_000 {
