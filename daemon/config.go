@@ -20,6 +20,9 @@ type Config struct {
 	Account    AccountConfig    `toml:"account"`
 	Chat       ChatConfig       `toml:"chat"`
 	Moderation ModerationConfig `toml:"moderation"`
+	Video      VideoConfig      `toml:"video"`
+	Media      MediaConfig      `toml:"media"`
+	Qiniu      QiniuConfig      `toml:"qiniu"`
 	Log        LogConfig        `toml:"log"`
 	Daemon     DaemonConfig     `toml:"daemon"`
 }
@@ -44,6 +47,9 @@ type SiteConfig struct {
 	Registration string `toml:"registration" reload:"yes"`
 	// Language is that of readers who never named one: "en" or "zh".
 	Language string `toml:"language" reload:"yes"`
+	// Review keeps new videos from everybody but their owners until an
+	// administrator approves them.
+	Review bool `toml:"review" reload:"yes"`
 	// AppVersion is the newest version of the app, as /app/version tells it.
 	AppVersion string `toml:"app_version" reload:"yes"`
 	// AppURL is where the app is downloaded.
@@ -156,6 +162,66 @@ type ModerationConfig struct {
 	Action string `toml:"action" reload:"yes"`
 }
 
+// VideoConfig is about uploading and processing short videos.
+type VideoConfig struct {
+	// MaxUpload bounds one uploaded file.
+	MaxUpload Size `toml:"max_upload" reload:"yes"`
+	// Quota bounds all videos of one account; 0 is no limit.
+	Quota Size `toml:"quota" reload:"yes"`
+	// UploadsPerHour is per account; 0 is no limit.
+	UploadsPerHour int `toml:"uploads_per_hour" reload:"yes"`
+	// MaxDuration bounds the length of a video.
+	MaxDuration Duration `toml:"max_duration"`
+	// Ladder makes smaller renditions of 360 and 720 lines, as far as the video has
+	// more.
+	Ladder bool `toml:"ladder" reload:"yes"`
+	// KeepSource keeps uploaded files after they were processed.
+	KeepSource bool `toml:"keep_source" reload:"yes"`
+	// Threads is how many threads ffmpeg may use; 0 is half the CPUs.
+	Threads int `toml:"threads"`
+	// FFmpeg and FFprobe are the programs; empty looks them up in PATH.
+	FFmpeg  string `toml:"ffmpeg"`
+	FFprobe string `toml:"ffprobe"`
+}
+
+// The values of media.store.
+const (
+	MediaDisk = "disk"
+	MediaS3   = "s3"
+)
+
+// MediaConfig is about where files are kept: videos, pictures, voice messages.
+type MediaConfig struct {
+	// Store is one of MediaDisk and MediaS3.
+	Store string `toml:"store"`
+	// MinFree is left free on the disk of the data folder; 0 is 512 MiB, or a
+	// sixteenth of a small disk.
+	MinFree Size `toml:"min_free"`
+	// ChatKeep is how long pictures, voice and videos of chats are kept; 0 is for
+	// ever.
+	ChatKeep Duration `toml:"chat_keep"`
+	// ChatPerDay bounds what an account uploads for chats in a day; 0 is no limit.
+	ChatPerDay Size `toml:"chat_per_day"`
+	// S3Endpoint is the address of an S3-compatible service.
+	S3Endpoint  string `toml:"s3_endpoint"`
+	S3Region    string `toml:"s3_region"`
+	S3Bucket    string `toml:"s3_bucket"`
+	S3Prefix    string `toml:"s3_prefix"`
+	S3PathStyle bool   `toml:"s3_path_style"`
+	S3Key       string `toml:"s3_key"`
+	S3Secret    Secret `toml:"s3_secret"`
+}
+
+// QiniuConfig are the credentials of an account at Qiniu: with them the
+// unmodified app sends pictures, voice and videos through it.
+type QiniuConfig struct {
+	AccessKey string `toml:"access_key"`
+	SecretKey Secret `toml:"secret_key"`
+	Bucket    string `toml:"bucket"`
+	// BaseURL is where files in the bucket are read.
+	BaseURL string `toml:"base_url"`
+}
+
 // LogConfig is about the log on standard error.
 type LogConfig struct {
 	// Level is debug, info, warn or error.
@@ -212,7 +278,11 @@ func Default() Config {
 			RoomNotice:      200,
 		},
 		Moderation: ModerationConfig{Words: []string{}, Action: ActionRefuse},
-		Log:        LogConfig{Level: "info", Format: "text"},
-		Daemon:     DaemonConfig{Grace: Duration(10 * time.Second)},
+		Video: VideoConfig{
+			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
+		},
+		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
+		Log:    LogConfig{Level: "info", Format: "text"},
+		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},
 	}
 }

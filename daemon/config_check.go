@@ -43,6 +43,7 @@ func (c Config) problems() []Problem {
 	k.between("chat.recall_window", int64(c.Chat.RecallWindow), 0, int64(100*year), "0 (any time) or up to 876000h")
 	k.bad(c.Chat.ConversationCap != 0 && c.Chat.ConversationCap < 100, "chat.conversation_cap", "must be 0 (no cap) or at least 100")
 	k.moderation(c.Moderation)
+	k.media(c)
 	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", c.Log.Format, "text", "json")
 	k.between("daemon.grace", int64(c.Daemon.Grace), int64(100*time.Millisecond), int64(50*time.Second), "between 100ms and 50s")
@@ -99,6 +100,30 @@ func (k *checks) moderation(m ModerationConfig) {
 		}
 	}
 	k.oneOf("moderation.action", m.Action, ActionRefuse, ActionMask)
+}
+
+func (k *checks) media(c Config) {
+	const many = 1_000_000
+	k.between("video.max_upload", int64(c.Video.MaxUpload), 1<<20, 16<<30, "between 1MiB and 16GiB")
+	k.between("video.quota", int64(c.Video.Quota), 0, 1<<50, "0 (no limit) or up to 1024TiB")
+	k.between("video.uploads_per_hour", int64(c.Video.UploadsPerHour), 0, many, "between 0 (no limit) and 1000000")
+	k.between("video.max_duration", int64(c.Video.MaxDuration), int64(time.Second), int64(6*time.Hour), "between 1s and 6h")
+	k.between("video.threads", int64(c.Video.Threads), 0, 256, "between 0 (half the CPUs) and 256")
+	k.oneOf("media.store", c.Media.Store, MediaDisk, MediaS3)
+	k.between("media.chat_keep", int64(c.Media.ChatKeep), 0, int64(100*year), "0 (for ever) or up to 876000h")
+	k.bad(c.Media.ChatKeep > 0 && c.Media.ChatKeep < Duration(24*time.Hour), "media.chat_keep", "must be 0 (for ever) or at least 24h")
+	k.bad(c.Media.S3Endpoint != "" && !isBaseURL(c.Media.S3Endpoint), "media.s3_endpoint", `must look like "https://s3.example.org"`)
+	if c.Media.Store == MediaS3 {
+		k.bad(c.Media.S3Endpoint == "", "media.s3_endpoint", `is needed with media.store = "s3"`)
+		k.bad(c.Media.S3Bucket == "", "media.s3_bucket", `is needed with media.store = "s3"`)
+		k.bad(c.Media.S3Key == "", "media.s3_key", `is needed with media.store = "s3"`)
+		k.bad(c.Media.S3Secret == "", "media.s3_secret", `is needed with media.store = "s3"`)
+	}
+	if q := c.Qiniu; q != (QiniuConfig{}) {
+		k.bad(q.AccessKey == "" || q.SecretKey == "" || q.Bucket == "" || q.BaseURL == "", "qiniu.access_key",
+			"qiniu.access_key, secret_key, bucket and base_url belong together; set all or none")
+	}
+	k.bad(c.Qiniu.BaseURL != "" && !isWebURL(c.Qiniu.BaseURL), "qiniu.base_url", "must be an http or https address")
 }
 
 func (k *checks) bad(wrong bool, key, text string) {

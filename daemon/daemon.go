@@ -73,6 +73,7 @@ type Daemon struct {
 	chat    *chat.Service
 	live    *live.Service
 	video   *video.Service
+	media   mediaParts
 	gateway *gateway.Gateway
 	web     *web.Server
 	admin   *control.Server
@@ -91,7 +92,7 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.openData, d.bindSockets, d.makeFeatures, d.makeFront} {
+	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeFront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -208,7 +209,9 @@ func (d *Daemon) makeFront(context.Context) error {
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
 		},
 	}, web.Deps{
-		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live,
+		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
+		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, UploadToken: d.uploadToken,
+		Mount:  map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload},
 		Online: d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
@@ -237,6 +240,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
+		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}

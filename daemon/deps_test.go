@@ -76,8 +76,8 @@ var mayImport = map[string][]string{
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
 
 	"daemon/gateway":   {"protocol"},
-	"daemon/web":       append([]string{"protocol", "store", "daemon/web/", "daemon/video/sample"}, features...),
-	"daemon/web/api":   {"protocol"},
+	"daemon/web":       append([]string{"protocol", "store", "store/blob", "daemon/web/", "daemon/upload", "daemon/video/sample"}, features...),
+	"daemon/web/api":   {"protocol", "daemon/limit"},
 	"daemon/web/pages": {"daemon/web/api"},
 	"daemon/control":   append([]string{"protocol", "store"}, features...),
 	"daemon/apptest":   {"protocol"},

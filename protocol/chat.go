@@ -153,6 +153,10 @@ type Notice struct {
 	Id           string `json:",omitempty"` //nolint:revive // the wire's spelling
 	Text         string `json:",omitempty"`
 	Epoch        string `json:",omitempty"`
+	VideoID      int64  `json:"VideoId,omitempty"`
+	State        string `json:",omitempty"`
+	Percent      int    `json:",omitempty"`
+	Reason       string `json:",omitempty"`
 }
 
 // Kinds of notices.
@@ -164,6 +168,7 @@ const (
 	NoticeRecall   = "recall"
 	NoticeText     = "notice"
 	NoticeEpoch    = "epoch"
+	NoticeVideo    = "video" // how far the processing of a video is
 )
 
 // JSON is the body of the frame.

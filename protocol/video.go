@@ -299,3 +299,71 @@ type NoticeItem struct {
 type NoticeReadRequest struct {
 	NoticeID int64 `json:"NoticeId" doc:"this one and all older ones; without it all"`
 }
+
+// VideoUploadRequest is the text of POST /video-upload.
+type VideoUploadRequest struct {
+	Title      string `json:"title" doc:"at most 200 characters; its #tags are tags" example:"my day"`
+	Tags       string `json:"tags" doc:"with commas or spaces between, besides those of the title, at most 10"`
+	Visibility string `json:"visibility" enum:",public,followers,private" doc:"empty is public"`
+	UserID     string `json:"userId" doc:"ignored: the uploader is the caller"`
+}
+
+// VideoReuploadRequest is the text of POST /video-reupload.
+type VideoReuploadRequest struct {
+	VideoID   int64  `json:"VideoId" doc:"a video of the caller" example:"2"`
+	ObsDir    string `json:"obsDir" doc:"instead of VideoId: the folder of its files, as in Uri"`
+	HashValue string `json:"hashValue" doc:"ignored"`
+}
+
+// VideoUploadReply answers both.
+type VideoUploadReply struct {
+	Head
+	VideoID int64  `json:"VideoId"`
+	State   string `doc:"queued, or further if the file was here before"`
+	Video   string `json:"video" doc:"URL that the HLS playlist will have"`
+	Cover   string `json:"cover" doc:"URL that the cover will have"`
+}
+
+// VideoIDRequest names a video of the caller.
+type VideoIDRequest struct {
+	VideoID int64 `json:"videoId" required:"true" example:"2"`
+}
+
+// VideoStatusReply answers GET /video/status.
+type VideoStatusReply struct {
+	Head
+	State   string `doc:"queued, processing, ready, failed, review (a moderator looks first) or hidden (by one)"`
+	Percent int
+	Reason  string `doc:"why it failed, waits or is hidden, in the caller's language"`
+}
+
+// OwnVideosRequest is the query of GET /video/mine.
+type OwnVideosRequest struct {
+	Cursor int64 `doc:"Next of the page before"`
+}
+
+// OwnVideosReply answers GET /video/mine.
+type OwnVideosReply struct {
+	Head
+	Endpoint string `doc:"goes in front of Uri and Cover; ends with /"`
+	List     []OwnVideoItem
+	Next     int64 `doc:"Cursor of the next page, 0 at the end"`
+}
+
+// OwnVideoItem is one video of the caller, in any state.
+type OwnVideoItem struct {
+	VideoID    int64 `json:"VideoId"`
+	Title      string
+	State      string
+	Percent    int
+	Reason     string
+	URI        string `json:"Uri" doc:"empty until it is processed"`
+	Cover      string `doc:"empty until it is processed"`
+	Width      int
+	Height     int
+	SupportNum int64
+	CollectNum int64
+	ShareNum   int64
+	VideoState
+	CreateTime int64 `doc:"Unix seconds, of the upload"`
+}

@@ -58,7 +58,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested|media_gone)( |$)`)
 
 // One of two kinds narrows nothing down: that is half of the table.
 var kindScan = regexp.MustCompile(` \(kind=\?\)`)
@@ -273,6 +273,12 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	for _, list := range []func() (int, error){
 		func() (int, error) { l, err := s.VideosBy(ctx, viewer, owner, 0, 10); return len(l), err },
 		func() (int, error) { l, err := s.OwnVideos(ctx, owner, 0, 10); return len(l), err },
+		func() (int, error) { _, err := s.VideoBytes(ctx, owner); return 1, err },
+		func() (int, error) { _, err := s.SourceUsed(ctx, "s"); return 1, err },
+		func() (int, error) { _, err := s.Replacements(ctx, 0, 10); return 1, err },
+		func() (int, error) { _, err := s.VideosWithSource(ctx, 0, 10); return 1, err },
+		func() (int, error) { _, err := s.GoneMedia(ctx, 10); return 1, err },
+		func() (int, error) { _, err := s.ServedVideo(ctx, viewer, false, v.Key); return 1, err },
 		func() (int, error) { l, err := s.VideoTags(ctx, v.ID); return len(l), err },
 		func() (int, error) { l, err := s.Follows(ctx, viewer, 10); return len(l), err },
 		func() (int, error) { l, err := s.Fans(ctx, owner, 10); return len(l), err },

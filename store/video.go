@@ -41,6 +41,7 @@ type Video struct {
 	BitRateKbps   int64
 	SourceHash    string
 	SourceName    string
+	Replacement   string // hash of the uploaded file that takes the place of its own, once processed
 
 	SupportNum, CollectNum, ShareNum, CommentNum, PlayNum int64
 	WatchMS                                               int64
@@ -57,13 +58,13 @@ func (v *Video) listed() bool {
 // videoColumns are read by scanVideo; the query names video as v.
 const videoColumns = `v.id, v.owner_id, v.title, v.key, v.visibility, v.state, v.reason, v.attempts, v.width, v.height, v.duration_ms,
 	v.size_bytes, v.bit_rate_kbps, v.source_hash, v.source_name, v.support_num, v.collect_num, v.share_num, v.comment_num, v.play_num,
-	v.watch_ms, v.created_at, v.published_at, v.deleted_at`
+	v.watch_ms, v.created_at, v.published_at, v.deleted_at, v.replacement`
 
 func (v *Video) fields() []any {
 	return []any{
 		&v.ID, &v.Owner, &v.Title, &v.Key, &v.Visibility, &v.State, &v.Reason, &v.Attempts, &v.Width, &v.Height, &v.DurationMS,
 		&v.SizeBytes, &v.BitRateKbps, &v.SourceHash, &v.SourceName, &v.SupportNum, &v.CollectNum, &v.ShareNum, &v.CommentNum, &v.PlayNum,
-		&v.WatchMS, &v.CreatedAt, &v.PublishedAt, &v.DeletedAt,
+		&v.WatchMS, &v.CreatedAt, &v.PublishedAt, &v.DeletedAt, &v.Replacement,
 	}
 }
 
@@ -174,8 +175,8 @@ func (tx *Tx) saveVideo(old Video, v *Video) error {
 		v.PublishedAt = tx.now
 	}
 	if err := tx.exec(`UPDATE video SET title = ?, key = ?, visibility = ?, state = ?, reason = ?, attempts = ?, width = ?, height = ?,
-		duration_ms = ?, size_bytes = ?, bit_rate_kbps = ?, published_at = ? WHERE id = ?`, v.Title, v.Key, v.Visibility, v.State, v.Reason,
-		v.Attempts, v.Width, v.Height, v.DurationMS, v.SizeBytes, v.BitRateKbps, v.PublishedAt, v.ID); err != nil {
+		duration_ms = ?, size_bytes = ?, bit_rate_kbps = ?, published_at = ?, replacement = ? WHERE id = ?`, v.Title, v.Key, v.Visibility, v.State, v.Reason,
+		v.Attempts, v.Width, v.Height, v.DurationMS, v.SizeBytes, v.BitRateKbps, v.PublishedAt, v.Replacement, v.ID); err != nil {
 		return err
 	}
 	if v.PublishedAt != old.PublishedAt {
@@ -254,7 +255,7 @@ func (s *Store) SetVideoState(ctx context.Context, id int64, state int, reason s
 			return ErrConflict // there is nothing to show
 		}
 		if state == VideoQueued {
-			v.Attempts = 0
+			v.Attempts, v.Replacement = 0, ""
 		}
 		v.State, v.Reason = state, reason
 		return nil

@@ -217,7 +217,7 @@ func TestDayFoldersAndAvatarKeysAreTold(t *testing.T) {
 	for key, want := range map[string]bool{
 		strings.Repeat("a1", 16): true, strings.Repeat("A1", 16): false, strings.Repeat("a", 31): false, strings.Repeat("a", 28) + ".jpg": false,
 	} {
-		if got := replaceable(key); got != want {
+		if got := Replaceable(key); got != want {
 			t.Errorf("%s: %v", key, got)
 		}
 	}

@@ -35,7 +35,7 @@ func (s *Server) keep(ctx context.Context, p Policy, user int64, key string, in 
 		return nil, err
 	}
 	defer clean.Close() //nolint:errcheck // swept, if it does not go now
-	if err := s.put(ctx, user, stored, clean, restricted || replaceable(key)); err != nil {
+	if err := s.put(ctx, user, stored, clean, restricted || Replaceable(key)); err != nil {
 		return nil, err
 	}
 	return result{Hash: hash, Key: key}, nil

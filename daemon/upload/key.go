@@ -41,9 +41,9 @@ func objectKey(encoded string) (string, error) {
 	return string(b), nil
 }
 
-// replaceable says whether what is under the key may be overwritten: avatars have
+// Replaceable says whether what is under the key may be overwritten: avatars have
 // an MD5 in hex as their key, the same one each time (wire.md 13).
-func replaceable(key string) bool {
+func Replaceable(key string) bool {
 	if len(key) != 32 {
 		return false
 	}

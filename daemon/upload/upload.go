@@ -19,7 +19,6 @@ package upload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -216,34 +215,5 @@ func (s *Server) charge(user, n int64) error {
 
 // body bounds the body of a request in length and time.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, most int64) io.Reader {
-	return &patient{
-		r: http.MaxBytesReader(w, r.Body, most), c: http.NewResponseController(w), end: time.Now().Add(maxTime),
-	}
-}
-
-// patient moves the read deadline along with what arrives.
-type patient struct {
-	r         io.Reader
-	c         *http.ResponseController
-	next, end time.Time
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	if now := time.Now(); now.After(p.next) {
-		p.next = now.Add(time.Second)
-		deadline := now.Add(idleTime)
-		if deadline.After(p.end) {
-			deadline = p.end
-		}
-		if err := p.c.SetReadDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return 0, fmt.Errorf("set read deadline: %w", err)
-		}
-	}
-	n, err := p.r.Read(b)
-	if err != nil {
-		// What comes next takes its time: the server reads on in the background, and
-		// would take a deadline for a client that hung up.
-		_ = p.c.SetReadDeadline(time.Time{}) //nolint:errcheck // set before, or not supported
-	}
-	return n, err
+	return limit.NewPatient(w, http.MaxBytesReader(w, r.Body, most), idleTime, maxTime)
 }

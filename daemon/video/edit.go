@@ -46,23 +46,32 @@ type Upload struct {
 // Create checks what was written about an upload and notes the video, which is to
 // be processed. Codes: CodeBadValue, CodeNoRoom, those of the filter.
 func (s *Service) Create(ctx context.Context, c Caller, u Upload) (store.Video, error) {
-	n := store.NewVideo{Owner: c.User, SizeBytes: u.SizeBytes, SourceHash: u.SourceHash, SourceName: u.SourceName}
+	n, err := s.checkUpload(u)
+	if err != nil {
+		return store.Video{}, err
+	}
+	n.Owner = c.User
+	v, err := s.store.CreateVideo(ctx, n)
+	return v, videoError(err)
+}
+
+func (s *Service) checkUpload(u Upload) (store.NewVideo, error) {
+	n := store.NewVideo{SizeBytes: u.SizeBytes, SourceHash: u.SourceHash, SourceName: u.SourceName}
 	var err error
 	if n.Title, err = s.checkText("Title", u.Title, 0, maxTitle); err != nil {
-		return store.Video{}, err
+		return n, err
 	}
 	if u.Visibility != "" {
 		if n.Visibility, err = parseVisibility(u.Visibility); err != nil {
-			return store.Video{}, err
+			return n, err
 		}
 	}
 	tags, err := s.tags(u.Tags)
 	if err != nil {
-		return store.Video{}, err
+		return n, err
 	}
 	n.Tags = unique(append(Hashtags(n.Title), tags...), maxTags)
-	v, err := s.store.CreateVideo(ctx, n)
-	return v, videoError(err)
+	return n, nil
 }
 
 // tags reads tags that are not in a title; the filter must let them through as

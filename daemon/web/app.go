@@ -1,10 +1,6 @@
 package web
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the form of the token asks for it; it protects nothing
-	"encoding/base64"
-	"fmt"
 	"time"
 
 	"gtiv/daemon/web/api"
@@ -40,12 +36,10 @@ func (s *Server) handleCountries(c *api.Call, _ *protocol.NoRequest) (*protocol.
 // uploadTokenValid is longer than the app keeps a token (7000 s, wire.md 13).
 const uploadTokenValid = 2 * time.Hour
 
-// filesPath is where uploaded files will be served.
-const filesPath = "/files"
-
 // handleClientToken serves GET /obstore/client_token. The app uploads to Qiniu
-// only, and only when the token has the form of one; ours has the form and no
-// account behind it, so that the app's upload fails and nothing else does.
+// only, and only when the token has the form of one. Without credentials of Qiniu
+// ours has the form, the app's upload fails, and nothing else does; clients that
+// upload to this server use the same token.
 func (s *Server) handleClientToken(c *api.Call, _ *protocol.ClientTokenRequest) (*protocol.ClientTokenReply, error) {
 	rep := &protocol.ClientTokenReply{}
 	s.fallbackClientToken(c, rep)
@@ -54,10 +48,8 @@ func (s *Server) handleClientToken(c *api.Call, _ *protocol.ClientTokenRequest) 
 
 // fallbackClientToken fills in all fields: the app crashes on a missing one.
 func (s *Server) fallbackClientToken(c *api.Call, rep *protocol.ClientTokenReply) {
-	policy := fmt.Sprintf(`{"scope":"gtiv","deadline":%d}`, s.now().Add(uploadTokenValid).Unix())
-	encoded := base64.URLEncoding.EncodeToString([]byte(policy))
-	mac := hmac.New(sha1.New, s.upload[:])
-	mac.Write([]byte(encoded))
-	rep.ImObsToken = "gtiv-has-no-object-storage:" + base64.URLEncoding.EncodeToString(mac.Sum(nil)) + ":" + encoded
-	rep.RemoteBaseURL = s.base(c.Request).URL() + filesPath
+	rep.ImObsToken, rep.RemoteBaseURL = s.deps.UploadToken(c.Principal.User, uploadTokenValid)
+	if rep.RemoteBaseURL == "" {
+		rep.RemoteBaseURL = s.clipEndpoint(c) + text(c.Principal.User)
+	}
 }

@@ -4,16 +4,32 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
+
+	"gtiv/daemon/upload"
+	"gtiv/daemon/video/sample"
+	"gtiv/daemon/web/api"
+	"gtiv/protocol"
+	"gtiv/store"
+	"gtiv/store/blob"
 )
 
-// clipPath is where the files of videos that ship in the binary are served.
+// clipPath is where the files of videos are served, and those that client apps
+// uploaded.
 const clipPath = "/o/"
+
+// The names in a video's folder that are part of the contract (wire.md 12).
+const (
+	playlistName = sample.Playlist
+	coverName    = sample.Cover
+)
 
 // clipTypes is the allow-list of what lies in a video's directory (wire.md 12).
 var clipTypes = map[string]string{
@@ -56,16 +72,72 @@ func clipFiles(clips map[string]fs.FS) (map[string]clipFile, error) {
 // key never changes, so clients may keep it for ever.
 func (s *Server) clipHandler(files map[string]clipFile) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, ok := files[strings.TrimPrefix(r.URL.Path, clipPath)]
-		if !ok || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			s.notFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.typ)
-		h.Set("Etag", f.etag)
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
+		name := strings.TrimPrefix(r.URL.Path, clipPath)
+		if f, ok := files[name]; ok {
+			h := w.Header()
+			h.Set("Content-Type", f.typ)
+			h.Set("Etag", f.etag)
+			h.Set("Cache-Control", blob.CacheForever)
+			h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
+			return
+		}
+		s.serveMedia(w, r, name)
 	})
+}
+
+// serveMedia answers a file of a video, or one that a client app uploaded. What is
+// not there and what the caller may not have look the same.
+func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, name string) {
+	key, o, err := s.mediaKey(r, name)
+	if err == nil {
+		err = blob.Serve(w, r, s.deps.Blobs, key, o)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey), errors.Is(err, store.ErrNotFound):
+		s.notFound(w, r)
+	case r.Context().Err() != nil: // the client hung up
+	default:
+		s.log.Error("file not served", "path", r.URL.Path, "err", err)
+		api.WriteError(w, http.StatusInternalServerError, protocol.CodeFailed, protocol.Text(s.table.Language(r), "internal"))
+	}
+}
+
+// mediaKey finds out which file is meant and whether the caller may have it.
+func (s *Server) mediaKey(r *http.Request, name string) (key string, o blob.Options, err error) {
+	if s.deps.Blobs == nil {
+		return "", o, blob.ErrNotFound
+	}
+	sign, rest := "", name
+	if strings.HasPrefix(name, signMark) {
+		sign, rest, _ = strings.Cut(name, "/")
+	}
+	if folder, file, ok := cutFolder(rest); ok {
+		if o.Type = clipTypes[path.Ext(file)]; o.Type == "" {
+			return "", o, blob.ErrNotFound
+		}
+		viewer := int64(0)
+		if sign != "" {
+			if viewer, ok = s.deps.Signer.Verify(sign, folder); !ok {
+				return "", o, blob.ErrNotFound
+			}
+			o.CacheControl = blob.CachePrivate
+		}
+		_, err := s.deps.Served(r.Context(), viewer, folder)
+		return folder + "/" + file, o, err
+	}
+	user, file, _ := strings.Cut(rest, "/")
+	id, err := strconv.ParseInt(user, 10, 64)
+	if err != nil || sign != "" || id <= 0 || user != strconv.FormatInt(id, 10) {
+		return "", o, blob.ErrNotFound
+	}
+	if upload.Replaceable(file) {
+		o.CacheControl = blob.Revalidate
+	}
+	return upload.Prefix(id) + file, o, nil
 }

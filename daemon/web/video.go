@@ -19,20 +19,20 @@ func (s *Server) clipEndpoint(c *api.Call) string { return s.base(c.Request).URL
 // keyFor is the directory of a video's files as a viewer is told: what is not for
 // everybody carries a signature in front.
 func (s *Server) keyFor(c *api.Call, v *store.Video) string {
-	if v.Visibility == store.VideoPublic || s.deps.Sign == nil {
+	if v.Visibility == store.VideoPublic || s.deps.Signer == nil {
 		return v.Key
 	}
-	return s.deps.Sign(v.Key, c.Principal.User)
+	return s.deps.Signer.Sign(v.Key, c.Principal.User)
 }
 
 // The names in a video's directory are part of the contract: the app finds the
 // one by the other.
 func (s *Server) playlistOf(c *api.Call, v *store.Video) string {
-	return s.keyFor(c, v) + "/" + sample.Playlist
+	return s.keyFor(c, v) + "/" + playlistName
 }
 
 func (s *Server) coverOf(c *api.Call, v *store.Video) string {
-	return s.keyFor(c, v) + "/" + sample.Cover
+	return s.keyFor(c, v) + "/" + coverName
 }
 
 // handleHome serves GET /video/home.

@@ -1,10 +1,10 @@
 package web_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
+	"gtiv/daemon/video/sample"
 	"gtiv/daemon/web"
 	"gtiv/protocol"
 )
@@ -40,21 +40,22 @@ func TestK10ListsOfPeopleAreEmptyFromPage2(t *testing.T) {
 }
 
 func TestVideosThatAreNotForEverybodyAreSigned(t *testing.T) {
-	sign := func(key string, viewer int64) string { return fmt.Sprintf("s/%d/%s", viewer, key) }
+	signer := &web.Signer{Key: []byte("k")}
+	signed := signer.Sign(sample.Key, 10001)
 	for _, path := range []string{"/video/home", "/user/creation-videos?userId=10000&page=1", "/user/support-videos?userId=10001&page=1",
 		"/user/collect-videos?userId=10001&page=1", "/video/info?videoId=1", "/tag/videos?Tag=x"} {
-		s := newSite(t, func(_ *web.Config, d *web.Deps) { d.Sign = sign })
-		if w := s.do("GET", path, ""); strings.Contains(w.Body.String(), "s/10001/") {
+		s := newSite(t, func(_ *web.Config, d *web.Deps) { d.Signer = signer })
+		if w := s.do("GET", path, ""); strings.Contains(w.Body.String(), signed) {
 			t.Errorf("%s: a public video is signed: %s", path, w.Body)
 		}
 		s.fakes.private = true
 		w := s.do("GET", path, "")
-		if !strings.Contains(w.Body.String(), "s/10001/") || strings.Contains(w.Body.String(), `"Cover":"2`) {
+		if !strings.Contains(w.Body.String(), signed) || strings.Contains(w.Body.String(), `"Cover":"2`) {
 			t.Errorf("%s: not signed: %s", path, w.Body)
 		}
 		s = newSite(t)
 		s.fakes.private = true
-		if w := s.do("GET", path, ""); w.Code != 200 || strings.Contains(w.Body.String(), "s/10001/") {
+		if w := s.do("GET", path, ""); w.Code != 200 || strings.Contains(w.Body.String(), signed) {
 			t.Errorf("%s without a signer: %d %s", path, w.Code, w.Body)
 		}
 	}

@@ -31,6 +31,7 @@ import (
 	"gtiv/daemon/web/api"
 	"gtiv/protocol"
 	"gtiv/store"
+	"gtiv/store/blob"
 )
 
 // The services as this package needs them. Interfaces, because tests must make
@@ -136,6 +137,15 @@ type (
 		Notices(ctx context.Context, c video.Caller, cursor int64) (list []store.NoticeShown, unread, next int64, err error)
 		ReadNotices(ctx context.Context, c video.Caller, upTo int64) error
 	}
+	uploads interface {
+		MaxBytes() int64
+		Receive(ctx context.Context, c video.Caller, name string, r io.Reader) (video.Received, error)
+		Submit(ctx context.Context, c video.Caller, r video.Received, u video.Upload) (store.Video, error)
+		Replace(ctx context.Context, c video.Caller, r video.Received, id int64) (store.Video, error)
+		OwnByKey(ctx context.Context, c video.Caller, key string) (int64, error)
+		Status(ctx context.Context, c video.Caller, id int64) (video.Status, error)
+		Own(ctx context.Context, c video.Caller, before int64) (list []video.Own, next int64, err error)
+	}
 	lives interface {
 		List(ctx context.Context, viewer int64) ([]live.Room, error)
 		Create(ctx context.Context, c live.Caller, title, cover string) (int64, error)
@@ -160,6 +170,7 @@ var (
 	_ chats    = (*chat.Service)(nil)
 	_ videos   = (*video.Service)(nil)
 	_ lives    = (*live.Service)(nil)
+	_ uploads  = (*video.Processor)(nil)
 )
 
 // Site is what an operator says of the site. It can be replaced while running.
@@ -184,13 +195,14 @@ type Config struct {
 	MaxRequests int    // calls served at the same time; 0: 1024
 }
 
-// Deps is what a Server needs. All fields are required except WebSocket, Sign,
-// Mount, Logger and Now.
+// Deps is what a Server needs. All fields are required except WebSocket, Signer,
+// Blobs, Served, Mount, Logger and Now.
 type Deps struct {
 	Account accounts
 	Chat    chats
 	Video   videos
 	Live    lives
+	Uploads uploads
 	// Online tells whether a user has a live connection, SessionOnline whether
 	// this login session has one.
 	Online        func(user int64) bool
@@ -200,9 +212,17 @@ type Deps struct {
 	// Clips holds the directories of videos that ship in the binary, by
 	// Clip.Key (video.Files). They are read once, by New.
 	Clips map[string]fs.FS
-	// Sign puts a signed part in front of the key of a video that not everybody may
-	// see, for one viewer. Nil: the key stays as it is.
-	Sign func(key string, viewer int64) string
+	// Signer signs the paths of videos that not everybody may see. Nil: they are not
+	// signed, and not served.
+	Signer *Signer
+	// Blobs has the files of videos and those that client apps uploaded.
+	Blobs blob.Bucket
+	// Served finds the video with that key, if viewer (0: a guest) may have its
+	// files; else store.ErrNotFound.
+	Served func(ctx context.Context, viewer int64, key string) (store.Video, error)
+	// UploadToken makes the token that client apps upload files with, and answers
+	// where these will be: "" means here.
+	UploadToken func(user int64, valid time.Duration) (token, base string)
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
 	Logger *slog.Logger
@@ -211,14 +231,13 @@ type Deps struct {
 
 // Server is the one handler of all public HTTP ports.
 type Server struct {
-	deps   Deps
-	site   atomic.Pointer[Site]
-	ports  Ports
-	log    *slog.Logger
-	now    func() time.Time
-	table  *api.Table
-	mux    *http.ServeMux
-	upload [32]byte // signs the dummy upload tokens
+	deps  Deps
+	site  atomic.Pointer[Site]
+	ports Ports
+	log   *slog.Logger
+	now   func() time.Time
+	table *api.Table
+	mux   *http.ServeMux
 
 	idPrefix string
 	lastID   atomic.Uint64
@@ -230,7 +249,7 @@ const defaultMaxRequests = 1024
 // New checks its parts and builds the table of calls and the pages.
 func New(cfg Config, deps Deps) (*Server, error) {
 	switch {
-	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil,
+	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil, deps.Uploads == nil, deps.UploadToken == nil,
 		deps.Online == nil, deps.SessionOnline == nil, len(deps.Clips) == 0:
 		return nil, errors.New("web: a dependency is missing")
 	}
@@ -244,7 +263,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		cfg.MaxRequests = defaultMaxRequests
 	}
 	s := &Server{deps: deps, ports: cfg.Ports, log: deps.Logger, now: deps.Now, mux: http.NewServeMux()}
-	_, _ = rand.Read(s.upload[:]) // never fails
 	s.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
 	if err := s.SetSite(cfg.Site); err != nil {
 		return nil, err

@@ -46,6 +46,7 @@ type fakes struct {
 	lang   string
 	page   [2]int
 	noted  int // answers that were sent
+	remote string
 
 	acted   int64 // video, comment or user that something was done to
 	on      bool
@@ -298,7 +299,7 @@ func newSite(t testing.TB, change ...func(*web.Config, *web.Deps)) *site {
 		Version: "1.0",
 	}
 	deps := web.Deps{
-		Account: f, Chat: f, Video: fakeVideo{f}, Live: fakeLive{f},
+		Account: f, Chat: f, Video: fakeVideo{f}, Live: fakeLive{f}, Uploads: fakeUpload{f}, UploadToken: f.token,
 		Online:        func(user int64) bool { return user == peer },
 		SessionOnline: func(session int64) bool { return session == 7 },
 		Clips:         video.Files(),

@@ -374,12 +374,22 @@ func (t *Topic) Ack(ctx context.Context, j *Job) error {
 // Retry says that the attempt failed. The job comes back after the back-off, or
 // goes to the dead letters with the reason when it was the last one.
 func (t *Topic) Retry(ctx context.Context, j *Job, reason error) error {
+	return t.failed(ctx, j, reason, t.opt.MaxAttempts)
+}
+
+// Bury says that the attempt failed and that no other one is worth it: the job
+// goes to the dead letters with the reason.
+func (t *Topic) Bury(ctx context.Context, j *Job, reason error) error {
+	return t.failed(ctx, j, reason, 0)
+}
+
+func (t *Topic) failed(ctx context.Context, j *Job, reason error, most int) error {
 	e, err := t.close(j)
 	if err != nil {
 		return fmt.Errorf("retry %s %s: %w", t.name, j.ID, err)
 	}
 	w := t.bury(e, cutReason(reason))
-	if e.attempt < t.opt.MaxAttempts {
+	if e.attempt < most {
 		w = t.postpone(e, t.s.cfg.Now().Add(t.opt.Backoff(e.attempt)))
 	}
 	if err := t.s.do(ctx, w); err != nil {

@@ -108,6 +108,7 @@ type Route struct {
 	invoke   func(c *Call, b *binder) (any, error)
 	fail     func(c *Call) any
 	raw      func(c *Call, b *binder, w http.ResponseWriter) error
+	upload   *receiver
 }
 
 // Option changes a Route.

@@ -21,6 +21,7 @@ type Description struct {
 	Parameters   []Parameter
 	Reply        []ReplyField
 	Produces     string // content type of a call that answers no JSON, else ""
+	Upload       bool   // the body is multipart/form-data with a file
 	Codes        []CodeMeaning
 	Curl         string
 	ReplyExample string
@@ -60,6 +61,9 @@ func (r *Route) describe() Description {
 	}
 	for _, f := range r.request.fields {
 		d.Parameters = append(d.Parameters, Parameter{f.name, f.typeName(), f.doc, f.example, f.required, f.enum})
+	}
+	if d.Upload = r.upload != nil; d.Upload {
+		d.Parameters = append([]Parameter{{Name: fileField, Type: "file", Required: true, Doc: "multipart/form-data"}}, d.Parameters...)
 	}
 	d.Curl = d.curl()
 	if r.produces == "" {
@@ -197,7 +201,16 @@ func (d *Description) curl() string {
 	if d.Produces != "" {
 		b.WriteString(" -OJ")
 	}
-	if d.Method == "POST" {
+	if d.Upload {
+		for _, p := range d.Parameters {
+			switch {
+			case p.Type == "file":
+				b.WriteString(" -F " + p.Name + "=@clip.mp4")
+			case p.Required:
+				b.WriteString(" -F " + p.Name + "=" + p.exampleText())
+			}
+		}
+	} else if d.Method == "POST" {
 		if body := d.exampleBody(); body != "{}" {
 			b.WriteString(` -H "Content-Type: application/json" -d '` + body + `'`)
 		} else {

@@ -205,6 +205,16 @@ func (r *Route) queryParameters() []object {
 
 func (r *Route) requestBody(s *schemas) object {
 	ref := object{{"schema", s.request(r.request)}}
+	if r.upload != nil {
+		file := object{
+			{"type", "object"}, {"required", []string{fileField}},
+			{"properties", object{{fileField, object{{"type", "string"}, {"format", "binary"}}}}},
+		}
+		return object{
+			{"required", true},
+			{"content", object{{"multipart/form-data", object{{"schema", object{{"allOf", []object{s.request(r.request), file}}}}}}}},
+		}
+	}
 	required := slices.ContainsFunc(r.request.fields, func(f field) bool { return f.required })
 	return object{
 		{"required", required},

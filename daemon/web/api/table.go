@@ -36,7 +36,7 @@ type Table struct {
 	routes []Route
 	paths  map[string]*entry
 
-	calls, downloads chan struct{} // one element for each that is being served
+	calls, downloads, uploads chan struct{} // one element for each that is being served
 }
 
 // maxDownloads bounds raw calls at the same time: they last as long as their
@@ -61,7 +61,7 @@ func NewTable(cfg Config, routes []Route) (*Table, error) {
 	}
 	t := &Table{
 		cfg: cfg, routes: slices.Clone(routes), paths: map[string]*entry{},
-		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads),
+		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads), uploads: make(chan struct{}, maxUploads),
 	}
 	for i := range t.routes {
 		for _, e := range t.routes[i].endpoints() {
@@ -143,7 +143,11 @@ func (t *Table) Language(r *http.Request) string {
 const maxAgent = 200
 
 func (t *Table) serve(w http.ResponseWriter, r *http.Request, route *Route) {
-	ctx, cancel := context.WithTimeout(r.Context(), route.Deadline)
+	deadline := route.Deadline
+	if route.upload != nil {
+		deadline = uploadTime + route.Deadline
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), deadline)
 	defer cancel()
 	agent := r.UserAgent()
 	c := &Call{
@@ -195,6 +199,9 @@ func (t *Table) run(w http.ResponseWriter, c *Call, route *Route) (rep any, err 
 		return nil, err
 	}
 	b := newBinder(route.request)
+	if route.upload != nil {
+		return t.runUpload(w, c, route, b)
+	}
 	if err := readParams(b, w, c.Request, route.MaxBody); err != nil {
 		return nil, err
 	}
