@@ -511,11 +511,7 @@ func (p *Processor) renditions(ctx context.Context, v store.Video) error {
 		if !e.IsDir() {
 			continue
 		}
-		// PutDir takes only folders of the staging area itself.
-		part, err := p.staging.Folder()
-		if err != nil {
-			return err
-		}
+		part := dir + "-" + e.Name() // PutDir takes only folders of the staging area itself
 		if err := os.Rename(filepath.Join(dir, e.Name()), part); err != nil {
 			return err
 		}
