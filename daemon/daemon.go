@@ -204,6 +204,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	var err error
 	if d.web, err = web.New(web.Config{
 		Site: siteConfig(d.opt.Config), Version: d.opt.Version, MaxRequests: d.opt.Config.Limits.MaxRequests,
+		TusDir: filepath.Join(d.opt.Data, tusDir),
 		Ports: web.Ports{
 			Comet: portComet + d.opt.PortOffset, RTMP: portRTMP + d.opt.PortOffset,
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
@@ -240,7 +241,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
-		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run,
+		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}

@@ -29,6 +29,7 @@ import (
 const (
 	mediaDir   = "media"   // blobs, or with S3 only what is on its way there
 	uploadsDir = "uploads" // unfinished uploads of files for chats
+	tusDir     = "tus"     // unfinished resumable uploads of videos
 )
 
 // uploadBucket is the bucket's name in our own upload tokens.

@@ -112,6 +112,43 @@ func (p *Processor) Adopt(ctx context.Context, c Caller, name, path string) (Rec
 	return Received{file: in, name: sourceName(name)}, nil
 }
 
+// HeadLen is how many first bytes CheckHead makes use of.
+const HeadLen = clip.SniffLen
+
+// CheckHead refuses a file by its first bytes. Code: CodeBadValue.
+func (p *Processor) CheckHead(head []byte) error {
+	if err := checkHead(head); err != nil {
+		return p.uploadError(err, p.MaxBytes())
+	}
+	return nil
+}
+
+// Begin says whether the caller may upload size bytes with that text, and counts
+// it. Codes: those of Room and Submit.
+func (p *Processor) Begin(ctx context.Context, c Caller, size int64, u Upload) error {
+	if _, err := p.videos.checkUpload(u); err != nil {
+		return err
+	}
+	most, err := p.Room(ctx, c)
+	if err == nil && size > most {
+		err = p.uploadError(blob.ErrTooBig, most)
+	}
+	if err == nil {
+		if err = p.staging.Room(size); err != nil {
+			err = p.uploadError(err, most)
+		}
+	}
+	return err
+}
+
+// Space says whether size bytes fit on the disk. Code: CodeNoRoom.
+func (p *Processor) Space(size int64) error {
+	if err := p.staging.Room(size); err != nil {
+		return p.uploadError(err, p.MaxBytes())
+	}
+	return nil
+}
+
 var errEmpty = errors.New("empty file")
 
 func checkHead(head []byte) error {

@@ -1,12 +1,15 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"gtiv/daemon/video"
+	"gtiv/protocol"
 	"gtiv/store"
 )
 
@@ -14,6 +17,30 @@ import (
 type fakeUpload struct{ *fakes }
 
 func (f fakeUpload) MaxBytes() int64 { return 1 << 20 }
+
+func (f fakeUpload) Begin(_ context.Context, c video.Caller, size int64, u video.Upload) error {
+	return f.call(fmt.Sprintf("Begin %d %d %s", c.User, size, u.Title))
+}
+
+func (f fakeUpload) Space(int64) error { return nil }
+
+func (f fakeUpload) CheckHead(head []byte) error {
+	if bytes.HasPrefix(head, []byte("bad")) {
+		return protocol.Errorf(protocol.CodeBadValue, "clipNotVideo")
+	}
+	return nil
+}
+
+func (f fakeUpload) Adopt(_ context.Context, _ video.Caller, name, path string) (video.Received, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return video.Received{}, err
+	}
+	return video.Received{}, f.call(fmt.Sprintf("Adopt %s %s", name, b))
+}
 
 func (f fakeUpload) Receive(_ context.Context, _ video.Caller, name string, r io.Reader) (video.Received, error) {
 	b, err := io.ReadAll(r)

@@ -41,6 +41,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodOptions:
 		preflight(rec, r)
+		if s.tus != nil && strings.HasPrefix(r.URL.Path, tusPath) {
+			s.tus.ServeHTTP(rec, r) // clients ask it what it can do
+			return
+		}
+		rec.WriteHeader(http.StatusOK)
 	case s.table.Serve(rec, r):
 	case s.deps.Account.AddressBanned(s.address(r)):
 		api.WriteError(rec, http.StatusForbidden, forbidden, protocol.Text(s.table.Language(r), "addressBanned"))
@@ -70,7 +75,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, id string, start time.Ti
 }
 
 const (
-	corsMethods = "POST, GET, OPTIONS, PUT, DELETE"
+	corsMethods = "POST, GET, OPTIONS, PUT, DELETE, HEAD, PATCH"
 	corsHeaders = "Authorization, Content-Type, LanguageCode, LastLoginTime, Range"
 )
 
@@ -85,7 +90,6 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Methods", corsMethods)
 	h.Set("Access-Control-Allow-Headers", headers)
 	h.Set("Access-Control-Max-Age", "86400")
-	w.WriteHeader(http.StatusOK)
 }
 
 func isNames(s string) bool {

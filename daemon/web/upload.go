@@ -64,9 +64,13 @@ func (s *Server) handleReupload(c *api.Call, req *protocol.VideoReuploadRequest,
 	if err != nil {
 		return nil, err
 	}
-	rep := s.uploadReply(c, &v)
+	return s.replaced(c, &v), nil
+}
+
+func (s *Server) replaced(c *api.Call, v *store.Video) *protocol.VideoUploadReply {
+	rep := s.uploadReply(c, v)
 	rep.State = video.StateName(store.VideoQueued)
-	return rep, nil
+	return rep
 }
 
 // reason is why a video is as it is, for its owner.

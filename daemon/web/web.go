@@ -29,6 +29,7 @@ import (
 	"gtiv/daemon/live"
 	"gtiv/daemon/video"
 	"gtiv/daemon/web/api"
+	"gtiv/daemon/web/tus"
 	"gtiv/protocol"
 	"gtiv/store"
 	"gtiv/store/blob"
@@ -139,6 +140,10 @@ type (
 	}
 	uploads interface {
 		MaxBytes() int64
+		Begin(ctx context.Context, c video.Caller, size int64, u video.Upload) error
+		Space(size int64) error
+		CheckHead(head []byte) error
+		Adopt(ctx context.Context, c video.Caller, name, path string) (video.Received, error)
 		Receive(ctx context.Context, c video.Caller, name string, r io.Reader) (video.Received, error)
 		Submit(ctx context.Context, c video.Caller, r video.Received, u video.Upload) (store.Video, error)
 		Replace(ctx context.Context, c video.Caller, r video.Received, id int64) (store.Video, error)
@@ -193,6 +198,9 @@ type Config struct {
 	Ports       Ports
 	Version     string // of the daemon, for the documentation
 	MaxRequests int    // calls served at the same time; 0: 1024
+	// TusDir is where resumable uploads of videos are kept while they come; "": there
+	// are none.
+	TusDir string
 }
 
 // Deps is what a Server needs. All fields are required except WebSocket, Signer,
@@ -238,6 +246,7 @@ type Server struct {
 	now   func() time.Time
 	table *api.Table
 	mux   *http.ServeMux
+	tus   *tus.Server // nil: none
 
 	idPrefix string
 	lastID   atomic.Uint64
@@ -275,6 +284,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
+	if cfg.TusDir != "" {
+		if err := s.mountTus(cfg.TusDir); err != nil {
+			return nil, fmt.Errorf("web: %w", err)
+		}
+	}
 	if err := s.mount(cfg.Version); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
@@ -293,6 +307,16 @@ func (s *Server) SetSite(site Site) error {
 	}
 	s.site.Store(&site)
 	return nil
+}
+
+// Run removes resumable uploads that nobody goes on with. It returns nil when ctx
+// ends.
+func (s *Server) Run(ctx context.Context) error {
+	if s.tus == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return s.tus.Run(ctx)
 }
 
 // Calls describes every call, sorted by path and method.

@@ -360,7 +360,7 @@ func TestPreflightAllowsEverything(t *testing.T) {
 	w := s.do("OPTIONS", "/any/thing", "", "Access-Control-Request-Headers", "authorization, x-own")
 	h := w.Header()
 	if w.Code != 200 || w.Body.Len() != 0 || h.Get("Access-Control-Allow-Origin") != "*" ||
-		h.Get("Access-Control-Allow-Methods") != "POST, GET, OPTIONS, PUT, DELETE" ||
+		h.Get("Access-Control-Allow-Methods") != "POST, GET, OPTIONS, PUT, DELETE, HEAD, PATCH" ||
 		!strings.Contains(h.Get("Access-Control-Allow-Headers"), "x-own") {
 		t.Errorf("%d %v", w.Code, h)
 	}

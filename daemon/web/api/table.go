@@ -195,7 +195,7 @@ func (t *Table) run(w http.ResponseWriter, c *Call, route *Route) (rep any, err 
 			return nil, err
 		}
 	}
-	if err := t.authenticate(c, route.Who); err != nil {
+	if err := t.Authenticate(c, route.Who); err != nil {
 		return nil, err
 	}
 	b := newBinder(route.request)
@@ -269,8 +269,9 @@ func (w *rawWriter) Write(b []byte) (int, error) {
 
 func (w *rawWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// authenticate finds out who calls and whether they may.
-func (t *Table) authenticate(c *Call, who Who) error {
+// Authenticate finds out who calls and whether they may, also for handlers that are
+// no calls.
+func (t *Table) Authenticate(c *Call, who Who) error {
 	if who == Anyone {
 		return nil
 	}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"gtiv/daemon/video"
+	"gtiv/daemon/web/api"
+	"gtiv/daemon/web/tus"
+	"gtiv/protocol"
+)
+
+// tusPath is where resumable uploads of videos go (tus 1.0). The metadata of an
+// upload are the fields of POST /video-upload (title, tags, visibility, filename);
+// with videoId it is a POST /video-reupload.
+const tusPath = "/files/"
+
+func (s *Server) mountTus(dir string) error {
+	var err error
+	s.tus, err = tus.New(tus.Config{Dir: dir, Path: tusPath}, tus.Deps{
+		Who: func(r *http.Request) (int64, error) {
+			c, err := s.callerOf(r)
+			return c.Principal.User, err
+		},
+		Location: func(r *http.Request, id string) string { return s.base(r).URL() + tusPath + id },
+		Begin: func(r *http.Request, _, size int64, meta map[string]string) error {
+			c, err := s.callerOf(r)
+			if err != nil {
+				return err
+			}
+			return s.deps.Uploads.Begin(r.Context(), viewer(c), size, uploadOf(meta))
+		},
+		Room:    s.deps.Uploads.Space,
+		Head:    s.deps.Uploads.CheckHead,
+		HeadLen: video.HeadLen,
+		Finish:  s.finishTus,
+		Refuse:  s.refuseTus,
+		Logger:  s.log,
+	})
+	if err == nil {
+		s.mux.Handle(tusPath, s.tus)
+	}
+	return err
+}
+
+func uploadOf(meta map[string]string) video.Upload {
+	return video.Upload{Title: meta["title"], Tags: meta["tags"], Visibility: meta["visibility"]}
+}
+
+// callerOf finds out who sends a request that is no call.
+func (s *Server) callerOf(r *http.Request) (*api.Call, error) {
+	c := &api.Call{Request: r, Language: s.table.Language(r)}
+	return c, s.table.Authenticate(c, api.User)
+}
+
+// finishTus makes a complete upload a video. It goes on when the client hangs up.
+func (s *Server) finishTus(r *http.Request, _ int64, path string, meta map[string]string) (any, error) {
+	c, err := s.callerOf(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.WithoutCancel(r.Context())
+	file, err := s.deps.Uploads.Adopt(ctx, viewer(c), meta["filename"], path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Drop()
+	if id := meta["videoId"]; id != "" {
+		n, _ := strconv.ParseInt(id, 10, 64) // 0 is nobody's video
+		v, err := s.deps.Uploads.Replace(ctx, viewer(c), file, n)
+		if err != nil {
+			return nil, err
+		}
+		return s.replaced(c, &v), nil
+	}
+	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, uploadOf(meta))
+	if err != nil {
+		return nil, err
+	}
+	return s.uploadReply(c, &v), nil
+}
+
+func (s *Server) refuseTus(r *http.Request, err error) (int, any) {
+	e, ok := errors.AsType[*protocol.Error](err)
+	if !ok {
+		if r.Context().Err() == nil {
+			s.log.Error("upload failed", "path", r.URL.Path, "err", err)
+		}
+		return http.StatusInternalServerError, protocol.Head{ApiCode: protocol.CodeFailed, ApiMessage: protocol.Text(s.table.Language(r), "internal")}
+	}
+	return e.Code.HTTPStatus(), protocol.Head{ApiCode: e.Code, ApiMessage: e.Text(s.table.Language(r))}
+}
