@@ -42,8 +42,8 @@ func TestStripRemovesThePlaceAndKeepsThePictures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name != "a.m4a" && !bytes.Contains(before, []byte("+48.1173")) {
-			t.Fatalf("%s: the test's file has no place", name)
+		if !bytes.Contains(before, []byte("+48.1173")) && !bytes.Contains(before, []byte("from home")) {
+			t.Fatalf("%s: the file of the test says nothing", name)
 		}
 		after, err := strip(t, path)
 		if err != nil || len(after) != len(before) {
