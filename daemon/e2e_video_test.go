@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gtiv/store/blob/s3test"
 )
 
 // clipFile makes a clip of some seconds that phones play; seed makes it another one.
@@ -205,6 +207,37 @@ func TestAVideoFromUploadToDeletion(t *testing.T) {
 		t.Error(rep)
 	}
 	if status, _ := fetch(t, playlist); status != 404 {
+		t.Errorf("deleted: %d", status)
+	}
+}
+
+func TestVideosLiveInAnS3Bucket(t *testing.T) {
+	t.Parallel()
+	gtivBinary(t) // skips with -short
+	url, stop, err := s3test.Start()
+	if err != nil {
+		t.Fatalf("NO S3 SERVER TO TEST AGAINST: %v", err)
+	}
+	defer stop()
+	if err := s3test.MakeBucket(t.Context(), url, "videos"); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, "GTIV_MEDIA_STORE=s3", "GTIV_MEDIA_S3_ENDPOINT="+url, "GTIV_MEDIA_S3_BUCKET=videos", "GTIV_MEDIA_S3_KEY="+s3test.Key,
+		"GTIV_MEDIA_S3_SECRET="+s3test.Secret, "GTIV_MEDIA_S3_PATH_STYLE=true", "GTIV_MEDIA_S3_PREFIX=site/", "GTIV_VIDEO_LADDER=false")
+	alice := must(s.register("alice"))(t)
+	id, rep := s.uploadClip(t, alice, clipFile(t, 4, 1), "title", "far away", "visibility", "private")
+	dir := appCaches(t, rep.value("video"))
+	if d := seconds(t, filepath.Join(dir, "index.m3u8")); d < 3.5 || d > 4.5 {
+		t.Errorf("%.2f s", d)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.dir, "media", "*", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left on the disk: %v %v", left, err)
+	}
+	if rep := must(s.call(request{method: http.MethodPost, port: portVideo, path: "/video/delete", token: alice.token, contentType: "application/json",
+		body: `{"VideoId":` + id + `}`}))(t); !rep.ok() {
+		t.Error(rep)
+	}
+	if status, _ := fetch(t, rep.value("video")); status != 404 {
 		t.Errorf("deleted: %d", status)
 	}
 }
