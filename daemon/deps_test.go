@@ -79,7 +79,7 @@ var mayImport = map[string][]string{
 	"daemon/gateway":   {"protocol"},
 	"daemon/web":       append([]string{"protocol", "store", "store/blob", "daemon/web/", "daemon/upload", "daemon/video/sample"}, features...),
 	"daemon/web/api":   {"protocol", "daemon/limit"},
-	"daemon/web/tus":   {},
+	"daemon/web/tus":   {"daemon/limit"},
 	"daemon/web/pages": {"daemon/web/api"},
 	"daemon/control":   append([]string{"protocol", "store"}, features...),
 	"daemon/apptest":   {"protocol"},

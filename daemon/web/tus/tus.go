@@ -36,6 +36,8 @@ import (
 	"github.com/tus/tusd/v2/pkg/memorylocker"
 	exp "golang.org/x/exp/slog" // tusd's logger
 	"golang.org/x/sync/singleflight"
+
+	"gtiv/daemon/limit"
 )
 
 // Defaults of Config.
@@ -44,6 +46,9 @@ const (
 	DefaultMaxUploads = 8
 	DefaultMaxActive  = 64
 )
+
+// maxActiveEach is how many requests at a time one user may have.
+const maxActiveEach = 4
 
 const (
 	sweepEvery  = time.Hour
@@ -93,7 +98,7 @@ type Server struct {
 	cfg       Config
 	deps      Deps
 	tusd      http.Handler
-	active    chan struct{}
+	active    *limit.Slots
 	finishing singleflight.Group // by id
 }
 
@@ -115,7 +120,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of uploads: %w", err)
 	}
-	s := &Server{cfg: cfg, deps: deps, active: make(chan struct{}, cfg.MaxActive)}
+	s := &Server{cfg: cfg, deps: deps, active: limit.NewSlots(cfg.MaxActive, maxActiveEach)}
 	keeper := &keeper{s: s, files: filestore.New(cfg.Dir)}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(keeper)
@@ -158,14 +163,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	select {
-	case s.active <- struct{}{}:
-		defer func() { <-s.active }()
-	default:
+	leave, ok := s.active.Enter(user)
+	if !ok {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
+	defer leave()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, request{r, user}))
 	if id := strings.Trim(strings.TrimPrefix(r.URL.Path, s.cfg.Path), "/"); id != "" {
 		if !owns(user, id) {
