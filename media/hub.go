@@ -1,0 +1,217 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Times of a publisher.
+const (
+	// silence is after how long without a message a publisher counts as gone.
+	silence = 10 * time.Second
+	// maxJump is how far the time of a message may be from that of the one before
+	// (ms) and still be believed.
+	maxJump = 5_000
+	// stitch is what is put between the times of two publishers, and at a jump (ms).
+	stitch = 40
+)
+
+// Hub has all streams that are on air.
+type Hub struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	streams map[string]*Stream
+	// Began and Ended are told of streams, in order, without locks held; may be nil.
+	began, ended func(s *Stream)
+}
+
+// NewHub makes a hub. began and ended are told of streams; they may be nil, as now.
+func NewHub(began, ended func(s *Stream), now func() time.Time) *Hub {
+	if now == nil {
+		now = time.Now
+	}
+	if began == nil {
+		began = func(*Stream) {}
+	}
+	if ended == nil {
+		ended = func(*Stream) {}
+	}
+	return &Hub{now: now, streams: map[string]*Stream{}, began: began, ended: ended}
+}
+
+// Stream finds a stream on air; nil: there is none.
+func (h *Hub) Stream(name string) *Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[name]
+}
+
+// Streams lists all streams on air.
+func (h *Hub) Streams() []*Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]*Stream, 0, len(h.streams))
+	for _, s := range h.streams {
+		list = append(list, s)
+	}
+	return list
+}
+
+// Publisher is who publishes a stream now. One goroutine uses it.
+type Publisher struct {
+	h      *Hub
+	s      *Stream
+	cancel context.CancelCauseFunc
+
+	mu   sync.Mutex // guards last, for the look of Run
+	last time.Time
+
+	base    int64 // what is added to the publisher's times
+	before  int64 // raw time of the newest message
+	newest  int64 // stream time of the newest message
+	started bool
+}
+
+// Publish puts a publisher on air. One that is there is replaced: its readers go on,
+// its context ends with ErrReplaced. The context answered ends when the publisher
+// must stop; its cause says why.
+func (h *Hub) Publish(ctx context.Context, name string) (*Publisher, context.Context) {
+	now := h.now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &Publisher{h: h, cancel: cancel, last: now}
+	h.mu.Lock()
+	s, fresh := h.streams[name], false
+	if s == nil {
+		s, fresh = newStream(name, now), true
+		h.streams[name] = s
+	}
+	p.s = s
+	s.mu.Lock()
+	old := s.pub
+	s.pub = p
+	if old != nil {
+		p.base = s.stats.Time + stitch
+	}
+	s.mu.Unlock()
+	h.mu.Unlock()
+	if old != nil {
+		old.cancel(ErrReplaced)
+	}
+	if fresh {
+		h.began(s)
+	}
+	return p, ctx
+}
+
+// Stream is what p publishes.
+func (p *Publisher) Stream() *Stream { return p.s }
+
+// Push publishes a message whose time its publisher says, in ms modulo 2^32. Times
+// that wrap go on; times that jump are brought back into line. Errors: ErrReplaced,
+// ErrEnded, ErrKicked.
+func (p *Publisher) Push(m *Message, raw uint32) error {
+	now := p.h.now()
+	p.mu.Lock()
+	p.last = now
+	p.mu.Unlock()
+	m.Time = p.time(int64(raw))
+	return p.s.push(p, m, now)
+}
+
+// time is a publisher's time on the stream's own line.
+func (p *Publisher) time(raw int64) int64 {
+	if !p.started {
+		p.started, p.before = true, raw
+		p.base -= raw
+		p.newest = p.base + raw
+		return p.newest
+	}
+	// The shorter way round: a step back is one, not one of 49 days.
+	step := int64(int32(uint32(raw) - uint32(p.before))) //nolint:gosec // modulo 2^32 is meant
+	p.before = raw
+	t := p.newest + step
+	if step > maxJump || step < -maxJump {
+		t = p.newest + stitch
+	}
+	if t < 0 {
+		t = 0
+	}
+	p.newest = t
+	return t
+}
+
+// Close takes the publisher off air. The stream ends unless another one took over.
+func (p *Publisher) Close() { p.h.end(p, ErrEnded) }
+
+// end ends the stream of p, if p still publishes it.
+func (h *Hub) end(p *Publisher, why error) {
+	p.cancel(why)
+	h.mu.Lock()
+	s := p.s
+	s.mu.Lock()
+	mine := s.pub == p
+	s.mu.Unlock()
+	if mine && h.streams[s.Name] == s {
+		delete(h.streams, s.Name)
+	} else {
+		mine = false
+	}
+	h.mu.Unlock()
+	if mine {
+		s.end(why)
+		h.ended(s)
+	}
+}
+
+// Kick ends a stream, whoever publishes it.
+func (h *Hub) Kick(name string) bool {
+	s := h.Stream(name)
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	p := s.pub
+	s.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	h.end(p, ErrKicked)
+	return true
+}
+
+// errSilent is why the stream of a publisher that says nothing ends.
+var errSilent = errors.New("publisher went silent")
+
+// Run ends streams whose publishers went silent. When ctx ends it ends all streams
+// and returns nil.
+func (h *Hub) Run(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			for _, s := range h.Streams() {
+				s.mu.Lock()
+				p := s.pub
+				s.mu.Unlock()
+				if p != nil && p.silent(h.now()) {
+					h.end(p, errSilent)
+				}
+			}
+		case <-ctx.Done():
+			for _, s := range h.Streams() {
+				h.Kick(s.Name)
+			}
+			return nil
+		}
+	}
+}
+
+func (p *Publisher) silent(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Sub(p.last) > silence
+}
