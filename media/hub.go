@@ -148,7 +148,7 @@ func (p *Publisher) Close() { p.h.end(p, ErrEnded) }
 
 // end ends the stream of p, if p still publishes it.
 func (h *Hub) end(p *Publisher, why error) {
-	p.cancel(why)
+	defer p.cancel(why)
 	h.mu.Lock()
 	s := p.s
 	s.mu.Lock()
