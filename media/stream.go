@@ -77,7 +77,8 @@ func (h *Headers) List() []*Message {
 	return list
 }
 
-func (h *Headers) with(m *Message) *Headers {
+// With is h with another message of its kind.
+func (h *Headers) With(m *Message) *Headers {
 	n := *h
 	switch m.Kind {
 	case Data:
@@ -178,7 +179,7 @@ func (s *Stream) push(p *Publisher, m *Message, now time.Time) error {
 	s.open.Messages = append(s.open.Messages, m)
 	s.open.size += len(m.Body) + 64
 	if m.Header {
-		s.headers = s.headers.with(m)
+		s.headers = s.headers.With(m)
 	}
 	return nil
 }
@@ -281,6 +282,7 @@ type Reader struct {
 	headers *Headers
 	// Skipped counts how often it fell behind.
 	Skipped int
+	quiet   bool // not counted among the readers
 	closed  bool
 }
 
@@ -292,14 +294,24 @@ func (s *Stream) Read() *Reader {
 	return &Reader{s: s, next: s.lastKey}
 }
 
+// Watch is Read for what serves the stream on: it is not counted among the readers.
+func (s *Stream) Watch() *Reader {
+	r := s.Read()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers--
+	r.quiet = true
+	return r
+}
+
 // Close ends the reader.
 func (r *Reader) Close() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	if !r.closed {
-		r.closed = true
+	if !r.closed && !r.quiet {
 		r.s.readers--
 	}
+	r.closed = true
 }
 
 // Next waits for the next round. headers is not nil when a decoder must be told
@@ -350,7 +362,7 @@ func (r *Reader) look() (*Round, *Headers, <-chan struct{}, error) {
 	r.headers = round.Headers
 	for _, m := range round.Messages { // what changes inside the round is in it
 		if m.Header {
-			r.headers = r.headers.with(m)
+			r.headers = r.headers.With(m)
 		}
 	}
 	return round, first, nil, nil
