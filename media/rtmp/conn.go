@@ -86,12 +86,12 @@ func (c *conn) publish(ctx context.Context, stream uint32, req Request) error {
 	defer pub.Close()
 	stop := context.AfterFunc(ctx, func() {
 		// Who does not listen is cut off; who does gets the reason.
-		_ = c.status(stream, levelStatus, "NetStream.Unpublish.Success", context.Cause(ctx).Error())
-		_ = c.SetReadDeadline(time.Now().Add(lingerTime)) // fails when it is closed
+		_ = c.status(stream, levelStatus, "NetStream.Unpublish.Success", reason(ctx))
+		c.leave()
 	})
 	c.upgrade()
 	c.wait(c.s.cfg.Silence)
-	err = c.receive(pub)
+	err = c.receive(ctx, pub)
 	if !stop() {
 		c.linger()
 		return context.Cause(ctx)
@@ -106,12 +106,23 @@ func (c *conn) publish(ctx context.Context, stream uint32, req Request) error {
 	return err
 }
 
-// receive publishes what comes until the peer ends it, which is no error.
-func (l *link) receive(pub *media.Publisher) error {
+// reason is why ctx ended, in words for an encoder.
+func reason(ctx context.Context) string {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err.Error()
+	}
+	return "the server stops"
+}
+
+// receive publishes what comes until ctx ends or the peer ends it, which is no error.
+func (l *link) receive(ctx context.Context, pub *media.Publisher) error {
 	for {
 		m, err := l.next()
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if m.kind != typeCommand {
 			if err := push(pub, m); err != nil {

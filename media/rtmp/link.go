@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gtiv/media"
@@ -52,6 +53,8 @@ type link struct {
 	window   int64         // bytes between acknowledgements
 	acked    int64
 
+	leaving atomic.Bool // reads end soon, whatever patience says
+
 	mu      sync.Mutex // guards the fields below, and writing
 	writeDL time.Time
 	failed  error // a write failed: nothing is written any more
@@ -67,12 +70,13 @@ func newLink(c net.Conn, counted *media.Session, most int) *link {
 type linkReader link
 
 func (l *linkReader) Read(p []byte) (int, error) {
-	if l.patience > 0 {
-		if now := time.Now(); now.After(l.readDL) {
-			l.readDL = now.Add(l.patience / 10)
-			if err := l.SetReadDeadline(now.Add(l.patience)); err != nil {
-				return 0, err
-			}
+	if now := time.Now(); l.patience > 0 && now.After(l.readDL) && !l.leaving.Load() {
+		l.readDL = now.Add(l.patience / 10)
+		if err := l.SetReadDeadline(now.Add(l.patience)); err != nil {
+			return 0, err
+		}
+		if l.leaving.Load() { // meanwhile
+			(*link)(l).leave()
 		}
 	}
 	n, err := l.Conn.Read(p)
@@ -93,6 +97,12 @@ func (l *link) wait(d time.Duration) {
 func (l *link) until(t time.Time) {
 	l.patience = 0
 	_ = l.SetReadDeadline(t) // fails when it is closed
+}
+
+// leave makes all reads end within a moment. It may be called by any goroutine.
+func (l *link) leave() {
+	l.leaving.Store(true)
+	_ = l.SetReadDeadline(time.Now().Add(lingerTime)) // fails when it is closed
 }
 
 // next is the next message of the peer but for those about the connection itself,
@@ -214,7 +224,7 @@ func (l *link) linger() {
 	if !ok || c.CloseWrite() != nil {
 		return
 	}
-	_ = l.SetReadDeadline(time.Now().Add(lingerTime)) // then the copy fails
+	l.leave()
 	_, _ = io.CopyN(io.Discard, l.Conn, lingerBytes)
 }
 
@@ -225,7 +235,7 @@ func (l *link) part() {
 		_ = l.Close() // its end
 		return
 	}
-	_ = l.SetReadDeadline(time.Now().Add(lingerTime)) // fails when it is closed
+	l.leave()
 }
 
 // upgrade prepares for much that comes in: media of any size, read in big pieces.

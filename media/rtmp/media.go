@@ -91,6 +91,9 @@ func appendMedia(b []byte, m *media.Message, at int64, stream uint32, server boo
 	case media.Video:
 		id = chunkVideo
 	case media.Data:
+		// Metadata hold at once. With another time than 0 ffmpeg takes them for a
+		// stream of texts.
+		at = 0
 		if body = plain(body); server {
 			body = append([]byte(setDataFrame), body...)
 		}

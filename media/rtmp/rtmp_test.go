@@ -152,7 +152,7 @@ func streams(t testing.TB, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffprobe", "-loglevel", "error", "-show_entries", "stream=codec_name,width,sample_rate", "-of", "json", url).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ffprobe", "-loglevel", "error", "-show_entries", "stream=codec_name,width,sample_rate", "-of", "json", "-analyzeduration", "1000000", url).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -189,7 +189,7 @@ func TestFFmpegPublishesAndPlays(t *testing.T) {
 			_, wait := ffmpeg(t, h.publishURL("r"), args...)
 			eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 30 })
 			began := time.Now()
-			if got := streams(t, h.playURL("r")); !strings.Contains(got, "h264320") || !strings.Contains(got, "aac044100") {
+			if got := streams(t, h.playURL("r")); got != "h264320 aac044100" && got != "aac044100 h264320" {
 				t.Errorf("ffprobe sees %q", got)
 			}
 			if out := watch(t, h.playURL("r"), 3); out != "" {
@@ -315,7 +315,7 @@ func TestOnlySoundAndOnlyPictures(t *testing.T) {
 		if got := streams(t, h.playURL(room)); got != want {
 			t.Errorf("%s: ffprobe sees %q", room, got)
 		}
-		if out := watch(t, h.playURL(room), 2); out != "" {
+		if out := watch(t, h.playURL(room), 2, "-analyzeduration", "1000000"); out != "" {
 			t.Errorf("%s: ffmpeg says: %s", room, out)
 		}
 	}
