@@ -11,6 +11,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -402,6 +404,35 @@ func TestBadInputCostsThatConnectionOnly(t *testing.T) {
 	}
 }
 
+func TestWhoIsSentAwayIsToldWhy(t *testing.T) {
+	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
+	for _, silent := range []bool{true, false} {
+		p := dialPublisher(t, h.addr, "key-r")
+		p.send(chunked(6, 9, 1, 0, avcHeader, 128))
+		stop := make(chan struct{})
+		go func() {
+			for i := uint32(0); !silent; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = p.Write(chunked(6, 9, 1, i, append([]byte{0x27, 1}, make([]byte, 100)...), 128))
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}()
+		time.Sleep(100 * time.Millisecond)
+		other := dialPublisher(t, h.addr, "key-r")
+		p.await("another publisher took over")
+		h.registry.KickRoom("r", func(*media.Session) bool { return true })
+		other.await("ended by a moderator")
+		close(stop)
+		p.closed()
+		other.closed()
+		eventually(t, "sessions end", func() bool { return len(h.registry.List("")) == 0 })
+	}
+}
+
 // Strange streams are taken as they are.
 func TestStrangeStreams(t *testing.T) {
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
@@ -544,5 +575,44 @@ func TestTheEndOfTheServerIsTheEndOfAll(t *testing.T) {
 	}
 	for _, c := range []*peer{p, v, idle} {
 		c.closed()
+	}
+}
+
+// failing is a listener that cannot accept at first.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestTheServerOutlivesALackOfFiles(t *testing.T) {
+	h := serve(t, rtmp.Config{}, media.Limits{}, func(ln net.Listener) net.Listener {
+		f := &failing{Listener: ln}
+		f.left.Store(4)
+		return f
+	})
+	shaken(t, h.addr).connect("live")
+	if lines := h.log.lines(); len(lines) != 4 {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestAPanicCostsThatConnectionOnly(t *testing.T) {
+	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
+	p := shaken(t, h.addr)
+	p.connect("live")
+	p.command(0, str("createStream"), num(4), []byte{5})
+	p.await("_result")
+	p.command(1, str("publish"), num(5), []byte{5}, str("panic"), str("live"))
+	p.closed()
+	dialPublisher(t, h.addr, "key-r")
+	if lines := h.log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "panicked") {
+		t.Errorf("%q", lines)
 	}
 }

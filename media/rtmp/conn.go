@@ -84,7 +84,9 @@ func (c *conn) publish(ctx context.Context, stream uint32, req Request) error {
 	}
 	pub, ctx := c.s.Hub.Publish(ctx, c.sess.Room)
 	defer pub.Close()
+	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
 		// Who does not listen is cut off; who does gets the reason.
 		_ = c.status(stream, levelStatus, "NetStream.Unpublish.Success", reason(ctx))
 		c.leave()
@@ -93,6 +95,7 @@ func (c *conn) publish(ctx context.Context, stream uint32, req Request) error {
 	c.wait(c.s.cfg.Silence)
 	err = c.receive(ctx, pub)
 	if !stop() {
+		<-told
 		c.linger()
 		return context.Cause(ctx)
 	}

@@ -64,6 +64,9 @@ func serve(t testing.TB, cfg rtmp.Config, limits media.Limits, wrap func(net.Lis
 			if room, ok := strings.CutPrefix(r.Name, "key-"); ok {
 				return room, nil
 			}
+			if r.Name == "panic" {
+				panic("a bug")
+			}
 			return "", errUnknown
 		},
 		Play: func(_ context.Context, r rtmp.Request) (string, error) {
