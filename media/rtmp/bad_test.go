@@ -81,9 +81,13 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 // chunked is a message as chunks.
 func chunked(id, kind byte, sid, at uint32, body []byte, size int) []byte {
-	b := []byte{id, byte(at >> 16), byte(at >> 8), byte(at), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body)), kind}
+	t := min(at, 0xffffff)
+	b := []byte{id, byte(t >> 16), byte(t >> 8), byte(t), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body)), kind}
 	b = binary.LittleEndian.AppendUint32(b, sid)
 	for {
+		if t == 0xffffff {
+			b = binary.BigEndian.AppendUint32(b, at)
+		}
 		n := min(size, len(body))
 		b = append(b, body[:n]...)
 		if body = body[n:]; len(body) == 0 {
@@ -290,6 +294,7 @@ func TestNests(t *testing.T) {
 }
 
 func TestBadInputCostsThatConnectionOnly(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{Handshake: time.Second, Silence: 2 * time.Second}, media.Limits{}, nil)
 	good := dialPublisher(t, h.addr, "key-good")
 	good.send(chunked(6, 9, 1, 0, avcHeader, 128))
@@ -405,6 +410,7 @@ func TestBadInputCostsThatConnectionOnly(t *testing.T) {
 }
 
 func TestWhoIsSentAwayIsToldWhy(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	for _, silent := range []bool{true, false} {
 		p := dialPublisher(t, h.addr, "key-r")
@@ -459,17 +465,8 @@ func TestStrangeStreams(t *testing.T) {
 	if s := h.hub.Stream("r"); s.Headers().Video.Codec != media.HEVC || s.Stats().Time > 1000 {
 		t.Errorf("%+v at %d ms", s.Headers().Video, s.Stats().Time)
 	}
-	ext := func(at uint32) { // with an extended time
-		b := []byte{6, 0xff, 0xff, 0xff, 0, 0, 200, 9, 1, 0, 0, 0}
-		b = binary.BigEndian.AppendUint32(b, at)
-		body := make([]byte, 200)
-		body[0], body[1] = 0x27, 1
-		b = append(append(b, body[:128]...), 0xc6)
-		b = binary.BigEndian.AppendUint32(b, at)
-		p.send(append(b, body[128:]...))
-	}
-	ext(math.MaxUint32 - 50)
-	ext(math.MaxUint32 - 10)
+	p.picture(math.MaxUint32-50, false, 200)
+	p.picture(math.MaxUint32-10, false, 200)
 	before := h.hub.Stream("r").Stats().Time
 	p.picture(30, false, 100) // wrapped
 	pictures(7)
@@ -479,6 +476,7 @@ func TestStrangeStreams(t *testing.T) {
 }
 
 func TestAPlayerThatStopsReadingIsCutOff(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	p, _ := h.hub.Publish(t.Context(), "r")
 	defer p.Close()
@@ -559,6 +557,13 @@ func TestLimitsOfConnections(t *testing.T) {
 		return err == nil
 	})
 	b.Close()
+}
+
+// go-rtmp forgets its listener when it is closed before it serves.
+func TestAServerThatEndsAtOnce(t *testing.T) {
+	for range 100 {
+		serve(t, rtmp.Config{}, media.Limits{}, nil).stop()
+	}
 }
 
 func TestTheEndOfTheServerIsTheEndOfAll(t *testing.T) {

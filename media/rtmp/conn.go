@@ -208,6 +208,10 @@ func (c *conn) show(ctx context.Context, stream uint32, s *media.Stream) error {
 // copy sends a stream until it, the peer or ctx ends.
 func (s sender) copy(ctx context.Context, from *media.Stream) error {
 	r := from.Read()
+	if s.server {
+		r.Close()
+		r = from.Watch() // its viewers are counted there
+	}
 	defer r.Close()
 	for {
 		round, headers, err := r.Next(ctx)

@@ -28,21 +28,26 @@ const (
 
 // library runs go-rtmp's server on connections that are handed to it.
 type library struct {
-	srv    *gortmp.Server
-	conns  chan net.Conn
-	closed chan struct{}
-	ended  chan struct{}
+	srv     *gortmp.Server
+	conns   chan net.Conn
+	closed  chan struct{}
+	closing sync.Once
+	ended   chan struct{}
 }
 
 func newLibrary() *library {
 	log := logrus.New()
 	log.Out, log.Level = io.Discard, logrus.PanicLevel
+	preset := gortmp.NewDefaultResponsePreset()
+	preset.ServerConnectResultProperties.FMSVer = "FMS/3,0,1,123" // some clients look for a number there
+	preset.ServerConnectResultData = nil
 	l := &library{conns: make(chan net.Conn), closed: make(chan struct{}), ended: make(chan struct{})}
 	l.srv = gortmp.NewServer(&gortmp.ServerConfig{OnConnect: func(c net.Conn) (io.ReadWriteCloser, *gortmp.ConnConfig) {
 		g := c.(handed).guard //nolint:forcetypeassert // Accept has no other
 		return g, &gortmp.ConnConfig{
 			Handler: g, Logger: log,
 			SkipHandshakeVerification: true, // encoders with Adobe's digest do not echo
+			RPreset:                   preset,
 			ControlState: gortmp.StreamControlStateConfig{
 				MaxChunkStreams: 8, MaxMessageStreams: maxStreams + 1,
 				DefaultAckWindowSize: ourWindow, DefaultBandwidthWindowSize: ourWindow,
@@ -73,11 +78,7 @@ func (l *library) Accept() (net.Conn, error) {
 }
 
 func (l *library) Close() error {
-	select {
-	case <-l.closed:
-	default:
-		close(l.closed)
-	}
+	l.closing.Do(func() { close(l.closed) })
 	return nil
 }
 
@@ -92,6 +93,7 @@ func (l *library) serve(g *guard) {
 // close ends the library's server; nothing must be served any more.
 func (l *library) close() {
 	_ = l.srv.Close() // answers what Close answers
+	_ = l.Close()     // the server does not, if it has not begun yet
 	<-l.ended
 }
 

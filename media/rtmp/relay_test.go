@@ -19,6 +19,7 @@ import (
 func relay() *rtmp.Relay { return &rtmp.Relay{Dial: (&net.Dialer{}).DialContext} }
 
 func TestRelaysToAndFromAnotherServer(t *testing.T) {
+	t.Parallel()
 	cert := certificate(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
 	a := serve(t, rtmp.Config{}, media.Limits{}, nil)
@@ -78,6 +79,7 @@ func freePort(t *testing.T) string {
 }
 
 func TestRelayToFFmpegAsServer(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	ffmpeg(t, h.publishURL("r"))
 	eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 10 })
@@ -100,6 +102,7 @@ func TestRelayToFFmpegAsServer(t *testing.T) {
 }
 
 func TestRelaysThatFail(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{PlayWait: time.Second}, media.Limits{}, nil)
 	p, _ := h.hub.Publish(t.Context(), "r")
 	defer p.Close()

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,6 +119,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // is killed.
 func ffmpeg(t testing.TB, url string, args ...string) (cmd *exec.Cmd, wait func() (string, error)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("with a real encoder, in real time")
+	}
 	all := []string{
 		"-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-re", "-f", "lavfi", "-i", "sine=f=440:r=44100",
 		"-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-pix_fmt", "yuv420p", "-g", "25", "-c:a", "aac", "-t", "60",
@@ -177,13 +181,14 @@ func streams(t testing.TB, url string) string {
 }
 
 func TestFFmpegPublishesAndPlays(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"plain":         nil,
 		"B-frames":      {"-bf", "2"},
 		"at 16775 s":    {"-output_ts_offset", "16775"},
 		"at 17000 s":    {"-output_ts_offset", "17000"},
 		"live":          {"-rtmp_live", "live", "-rtmp_buffer", "100"},
-		"small chunks":  {"-output_ts_offset", "17000", "-b:v", "4M"},
+		"4 Mbit/s":      {"-output_ts_offset", "17000", "-b:v", "4M"},
 		"hours of 49 d": {"-output_ts_offset", "4294960"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,8 +212,39 @@ func TestFFmpegPublishesAndPlays(t *testing.T) {
 	}
 }
 
+// ffmpeg takes over the size of chunks that it is told; other encoders have their own.
+func TestChunksOfManySizes(t *testing.T) {
+	t.Parallel()
+	clip := mediatest.Clip(t, 8)
+	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
+	sizes := []uint32{1, 128, 4096, 65536, 0xffffff, 0x7fffffff}
+	for _, size := range sizes {
+		p := dialPublisher(t, h.addr, fmt.Sprint("key-", size))
+		p.send(chunked(2, 1, 0, 0, binary.BigEndian.AppendUint32(nil, size), 128))
+		go func() {
+			began := time.Now()
+			for _, tag := range clip {
+				time.Sleep(time.Duration(tag.Time)*time.Millisecond - time.Since(began))
+				if _, err := p.Write(chunked(byte(tag.Kind), byte(tag.Kind), 1, 17_000_000+tag.Time, tag.Body, int(size))); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, size := range sizes {
+		wg.Go(func() {
+			if out := watch(t, h.playURL(fmt.Sprint(size)), 4); out != "" {
+				t.Errorf("%d: ffmpeg says: %s", size, out)
+			}
+		})
+	}
+}
+
 // The first picture comes with the cache, not with the next key frame.
 func TestThereIsAPictureAtOnce(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	ffmpeg(t, h.publishURL("r"), "-g", "250")
 	eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 50 })
@@ -243,6 +279,7 @@ func certificate(t testing.TB) tls.Certificate {
 }
 
 func TestRTMPS(t *testing.T) {
+	t.Parallel()
 	cfg := &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
 	h := serve(t, rtmp.Config{}, media.Limits{}, func(ln net.Listener) net.Listener { return tls.NewListener(ln, cfg) })
 	ffmpeg(t, "rtmps://"+h.addr+"/live/key-r")
@@ -253,6 +290,7 @@ func TestRTMPS(t *testing.T) {
 }
 
 func TestAPlayerGoesOnWhenAnotherPublisherTakesOver(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	_, first := ffmpeg(t, h.publishURL("r"))
 	eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 10 })
@@ -273,6 +311,7 @@ func TestAPlayerGoesOnWhenAnotherPublisherTakesOver(t *testing.T) {
 }
 
 func TestAnUnknownKeyAndAnUnknownApp(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	_, wait := ffmpeg(t, "rtmp://"+h.addr+"/live/wrong")
 	if out, err := wait(); err == nil || !strings.Contains(out, "may not be published") {
@@ -292,6 +331,7 @@ func TestAnUnknownKeyAndAnUnknownApp(t *testing.T) {
 }
 
 func TestAPlayerWaitsForAStreamButNotForEver(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{PlayWait: time.Second}, media.Limits{}, nil)
 	if out := watch(t, h.playURL("r"), 1); !strings.Contains(out, "not on air") {
 		t.Errorf("%s", out)
@@ -307,6 +347,7 @@ func TestAPlayerWaitsForAStreamButNotForEver(t *testing.T) {
 }
 
 func TestOnlySoundAndOnlyPictures(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	ffmpeg(t, h.publishURL("sound"), "-vn")
 	ffmpeg(t, h.publishURL("pictures"), "-an")
@@ -326,6 +367,7 @@ func TestOnlySoundAndOnlyPictures(t *testing.T) {
 
 // A player that joins after 4 h 39 min gets times that do not fit into three bytes.
 func TestAPlayerJoinsAfterFiveHours(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	clip := mediatest.Clip(t, 10)
 	p, _ := h.hub.Publish(t.Context(), "r")
@@ -364,6 +406,7 @@ func TestAPlayerJoinsAfterFiveHours(t *testing.T) {
 }
 
 func TestTheEndOfAStreamIsTheEndOfItsPlayers(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{}, nil)
 	cmd, _ := ffmpeg(t, h.publishURL("r"))
 	eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 10 })
@@ -383,6 +426,7 @@ func TestTheEndOfAStreamIsTheEndOfItsPlayers(t *testing.T) {
 }
 
 func TestSessionsAreCountedLimitedAndKicked(t *testing.T) {
+	t.Parallel()
 	h := serve(t, rtmp.Config{}, media.Limits{PerStream: 1}, nil)
 	_, published := ffmpeg(t, h.publishURL("r"))
 	eventually(t, "on air", func() bool { s := h.hub.Stream("r"); return s != nil && s.Stats().Pictures > 10 })
