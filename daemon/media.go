@@ -155,7 +155,7 @@ func (d *Daemon) notifyVideo(user int64, n protocol.Notice) {
 		if err != nil {
 			d.log.Warn("language of a user not found", "user", user, "err", err)
 		}
-		n.Reason = protocol.Text(protocol.LanguageOf(a.Language, d.cfg.Load().Site.Language), n.Reason)
+		n.Reason = video.ReasonText(protocol.LanguageOf(a.Language, d.cfg.Load().Site.Language), n.State, n.Reason)
 	}
 	d.gateway.Push(user, &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true})
 }

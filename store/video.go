@@ -110,6 +110,7 @@ type NewVideo struct {
 	Visibility             int
 	SizeBytes              int64
 	SourceHash, SourceName string
+	Imported               bool // by an administrator; see ImportedVideo
 }
 
 // CreateVideo notes a video that is to be processed (VideoQueued).
@@ -127,6 +128,11 @@ func (s *Store) CreateVideo(ctx context.Context, n NewVideo) (Video, error) {
 		}
 		if err := tx.setTags(id, n.Tags); err != nil {
 			return err
+		}
+		if n.Imported {
+			if err := tx.noteImport(n.Owner, n.SourceHash, n.Title, id); err != nil {
+				return err
+			}
 		}
 		out, err = tx.video(id)
 		return err
@@ -373,6 +379,7 @@ func (tx *Tx) forgetVideos(user int64) error {
 		`DELETE FROM video_seen WHERE viewer_id = ?`,
 		`DELETE FROM not_interested WHERE user_id = ?`,
 		`DELETE FROM account_search WHERE rowid = ?`,
+		`DELETE FROM video_import WHERE owner_id = ?`,
 	} {
 		if err := tx.exec(q, user); err != nil {
 			return err

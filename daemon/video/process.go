@@ -295,7 +295,7 @@ func (p *Processor) replacement(ctx context.Context, v store.Video) error {
 		_, err := p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, !p.blameless(ctx, again))
 		return errors.Join(again, err)
 	}
-	r.Review = p.cfg.Load().Review
+	r.Review = p.cfg.Load().Review && hash != v.SourceHash // a moderator has seen this file
 	done, err := p.store.FinishReplacement(ctx, v.ID, hash, r, "")
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		if r.Key == v.Key {
@@ -347,7 +347,7 @@ func (p *Processor) make(ctx context.Context, v store.Video, hash string) (store
 	if err != nil {
 		return store.VideoResult{}, err
 	}
-	key := keyOf(v, hash)
+	key := nextKey(v, hash)
 	if err := p.blobs.PutDir(ctx, key, dir); err != nil {
 		return store.VideoResult{}, err
 	}

@@ -261,7 +261,7 @@ func (p *Processor) Replace(ctx context.Context, c Caller, r Received, id int64)
 		return v, err
 	}
 	p.queue(ctx, v.ID)
-	v.Key = keyOf(v, hash)
+	v.Key = nextKey(v, hash)
 	return v, nil
 }
 
@@ -305,6 +305,15 @@ func (p *Processor) queue(ctx context.Context, id int64) {
 func keyOf(v store.Video, hash string) string {
 	sum := sha1.Sum([]byte("gtiv video " + strconv.FormatInt(v.ID, 10) + " " + hash)) //nolint:gosec // as above
 	return time.UnixMilli(v.CreatedAt).UTC().Format("2006") + "/" + hex.EncodeToString(sum[:])
+}
+
+// nextKey is the folder of the files that are made of a video next. One that has
+// files gets another: what is under a key never changes, and caches keep it.
+func nextKey(v store.Video, hash string) string {
+	if v.Key == "" {
+		return keyOf(v, hash)
+	}
+	return keyOf(v, hash+" after "+v.Key)
 }
 
 func jobID(id int64) string { return "v" + strconv.FormatInt(id, 10) }
