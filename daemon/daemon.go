@@ -100,6 +100,9 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
+// dbFile is the database in the data folder.
+const dbFile = "gtiv.db"
+
 // openData makes and locks the data folder and opens the stores in it.
 func (d *Daemon) openData(ctx context.Context) error {
 	if err := os.MkdirAll(d.opt.Data, 0o750); err != nil {
@@ -113,7 +116,7 @@ func (d *Daemon) openData(ctx context.Context) error {
 		return err
 	}
 	if d.store, err = store.Open(ctx, store.Config{
-		Path: filepath.Join(d.opt.Data, "gtiv.db"), Logger: d.log.With("component", "store"),
+		Path: filepath.Join(d.opt.Data, dbFile), Logger: d.log.With("component", "store"),
 		Progress: func(text string) {
 			d.notify.ExtendTimeout(5 * time.Minute)
 			d.notify.Status(text)
@@ -163,7 +166,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Censor:      d.words.censor,
 		TooNew:      func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 
-		Announcements: d.queue.Topic("announce", queue.TopicOptions{MaxAttempts: announceAttempts}),
+		Announcements: d.queue.Topic(topicAnnounce, queue.TopicOptions{MaxAttempts: announceAttempts}),
 	}); err != nil {
 		return err
 	}
@@ -221,6 +224,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
 		Bans: d.account, Reports: d.chat, Rooms: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
+		Videos: d.media.process, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})

@@ -117,18 +117,23 @@ type QueueJob struct {
 	DiedAt     time.Time `json:",omitzero"`
 }
 
-// QueueJobs is GET /v1/queues/jobs?Topic=&After=&DeadAfter=&Limit=: a page of what
-// waits and one of what was given up. "-" for After or DeadAfter leaves out those.
-type QueueJobs struct {
-	Topic    string
-	Waiting  []QueueJob
-	Dead     []QueueJob
-	Next     string // After of the next page; "" at the end
-	DeadNext string // DeadAfter of the next page; "" at the end
+// QueueJobFilter chooses jobs of a topic: GET /v1/queues/jobs with these as query
+// parameters.
+type QueueJobFilter struct {
+	Topic string
+	Dead  bool   // those that were given up, else those that wait
+	After string // Next of the page before
+	Limit int    // 1 to MaxControlPage; 0 is DefaultControlPage
 }
 
-// QueueRef is POST /v1/queues/retry and /v1/queues/drop: a dead job, or a page of
-// all of a topic.
+// QueueJobs is a page of jobs.
+type QueueJobs struct {
+	List []QueueJob
+	Next string // QueueJobFilter.After of the next page; "" at the end
+}
+
+// QueueRef is POST /v1/queues/retry and /v1/queues/drop: a dead job, or all of a
+// topic.
 type QueueRef struct {
 	Topic string
 	ID    string `json:",omitempty"`

@@ -197,8 +197,8 @@ func (p *Processor) RemakeFailed(ctx context.Context, after int64) (Remade, erro
 
 // again queues a video that was given up before.
 func (p *Processor) again(ctx context.Context, id int64) {
-	if err := p.jobs.DropDead(ctx, jobID(id)); err != nil && !errors.Is(err, queue.ErrNotFound) {
-		p.log.Warn("dead job not dropped", "job", jobID(id), "err", err)
+	if err := p.jobs.DropDead(ctx, JobID(id)); err != nil && !errors.Is(err, queue.ErrNotFound) {
+		p.log.Warn("dead job not dropped", "job", JobID(id), "err", err)
 	}
 	p.queue(ctx, id)
 }

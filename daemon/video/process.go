@@ -326,7 +326,7 @@ func (p *Processor) notReplaced(ctx context.Context, v store.Video, hash, reason
 func (p *Processor) made(ctx context.Context, v store.Video) {
 	p.tell(v, StateName(v.State), 100)
 	p.log.Info("video processed", "video", v.ID, "user", v.Owner, "state", StateName(v.State), "bytes", v.SizeBytes)
-	if err := p.later.Put(ctx, jobID(v.ID), nil, time.Time{}); err != nil {
+	if err := p.later.Put(ctx, JobID(v.ID), nil, time.Time{}); err != nil {
 		p.log.Warn("renditions not queued", "video", v.ID, "err", err)
 	}
 }
@@ -363,6 +363,15 @@ func (p *Processor) local(ctx context.Context, hash string) (path string, done f
 		return "", nil, err
 	}
 	return p.blobs.Local(ctx, key)
+}
+
+// SourceKey is where the uploaded file with this hash is kept, "" if that is none.
+func SourceKey(hash string) string {
+	key, err := sourceKey(hash)
+	if err != nil {
+		return ""
+	}
+	return key
 }
 
 func sourceKey(hash string) (string, error) {
@@ -638,7 +647,7 @@ func (p *Processor) requeue(ctx context.Context) error {
 				if work.topic == p.later && p.cfg.Load().KeepSource {
 					continue // done, as a rule
 				}
-				if err := work.topic.Put(ctx, jobID(v.ID), nil, time.Time{}); err != nil {
+				if err := work.topic.Put(ctx, JobID(v.ID), nil, time.Time{}); err != nil {
 					return err
 				}
 			}

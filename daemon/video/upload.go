@@ -293,7 +293,7 @@ func (p *Processor) keep(ctx context.Context, r Received, hash string, note func
 // queue asks for a video to be processed. If that cannot be noted now, the next
 // look at the database finds it.
 func (p *Processor) queue(ctx context.Context, id int64) {
-	if err := p.jobs.Put(context.WithoutCancel(ctx), jobID(id), nil, time.Time{}); err != nil {
+	if err := p.jobs.Put(context.WithoutCancel(ctx), JobID(id), nil, time.Time{}); err != nil {
 		p.log.Warn("upload not queued yet", "video", id, "err", err)
 		p.missed.Store(true)
 	}
@@ -316,7 +316,8 @@ func nextKey(v store.Video, hash string) string {
 	return keyOf(v, hash+" after "+v.Key)
 }
 
-func jobID(id int64) string { return "v" + strconv.FormatInt(id, 10) }
+// JobID names the work on a video in the queue.
+func JobID(id int64) string { return "v" + strconv.FormatInt(id, 10) }
 
 // Status is how far a video is.
 type Status struct {

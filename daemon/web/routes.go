@@ -230,7 +230,7 @@ func (s *Server) mount(version string) error {
 		return pages.Static("application/json", doc), err
 	}))
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	s.mux.Handle(clipPath, s.clipHandler(files))
+	s.mux.Handle(ClipPath, s.clipHandler(files))
 	s.mux.HandleFunc("GET /{$}", s.home)
 	s.mux.HandleFunc("/", s.notFound)
 	if s.deps.WebSocket != nil {
