@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -181,6 +182,9 @@ func (c *Clipper) ffprobe() (string, error) { return lookPath(cmp.Or(c.cfg.FFpro
 
 func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
+	if err == nil {
+		path, err = filepath.Abs(path) // it runs in another folder
+	}
 	if err != nil {
 		return "", fmt.Errorf("%w (%w)", ErrNoFFmpeg, err)
 	}

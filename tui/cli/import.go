@@ -65,7 +65,7 @@ type importer struct {
 	bar     *progress
 	report  importReport
 	pending []importedFile // uploaded, and not processed yet
-	waits   string // why nothing is processed, as said last
+	waits   string         // why nothing is processed, as said last
 }
 
 // videoFile is a file that may be imported.
