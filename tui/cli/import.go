@@ -88,7 +88,7 @@ func (c *ImportVideosCmd) Run(ctx context.Context, streams *IO) error {
 	}
 	m := &importer{cmd: c, cl: cl, streams: streams, report: importReport{Files: []importedFile{}, Other: other}}
 	// What is wrong for all files is said once.
-	if _, err := cl.CheckImport(ctx, m.request(videoFile{}, "")); err != nil && !isCode(err, protocol.ControlTooOften) {
+	if _, err := cl.CheckImport(ctx, m.request(videoFile{}, "")); err != nil && !isCode(err, protocol.ControlTooOften) && !isCode(err, protocol.ControlNoRoom) {
 		return err
 	}
 	m.bar = newProgress(streams.Err, files)
@@ -128,6 +128,7 @@ func (m *importer) all(ctx context.Context, files []videoFile) error {
 		for _, p := range m.pending {
 			m.done(p)
 		}
+		m.pending = nil
 		return nil
 	}
 	m.bar.say(len(files), behind, "processing")
@@ -374,7 +375,7 @@ func (m *importer) summary(files int) error {
 		text += fmt.Sprintf(", %d not tried", rest)
 	}
 	if r.Other > 0 {
-		text += fmt.Sprintf("; passed over %s that are no videos by their names", counted(r.Other, "file"))
+		text += fmt.Sprintf("; passed over %s", counted(r.Other, "other file"))
 	}
 	_, err := fmt.Fprintln(m.streams.Out, text+".")
 	return err
