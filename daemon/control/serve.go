@@ -52,7 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	body := r.Body
 	if files[r.Method+" "+r.URL.Path] {
-		r.Body = steady{body, http.NewResponseController(w)}
+		r.Body = &steady{ReadCloser: body, conn: http.NewResponseController(w)}
 	} else {
 		r.Body = http.MaxBytesReader(w, body, protocol.MaxControlBodyBytes)
 	}
@@ -75,13 +75,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type steady struct {
 	io.ReadCloser
 	conn *http.ResponseController
+	err  error // why it ended early: net/http says so only once
 }
 
-func (b steady) Read(p []byte) (int, error) {
-	if err := b.conn.SetReadDeadline(time.Now().Add(fileIdle)); err != nil {
-		return 0, err
+func (b *steady) Read(p []byte) (int, error) {
+	if b.err == nil {
+		b.err = b.conn.SetReadDeadline(time.Now().Add(fileIdle))
 	}
-	return b.ReadCloser.Read(p)
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
 }
 
 func (s *Server) answer(r *http.Request) (any, error) {

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -231,7 +230,7 @@ func (s *Server) importVideo(ctx context.Context, c *call) (any, error) {
 // drained reads the rest of a file that is refused: somebody who is still writing
 // would not read the answer. A file that broke off is the client's affair.
 func drained(c *call, err error) error {
-	if _, e := io.Copy(io.Discard, c.body); e != nil && !errors.Is(e, io.EOF) {
+	if _, e := io.Copy(io.Discard, c.body); e != nil {
 		return badRequest("the file broke off")
 	}
 	return err
