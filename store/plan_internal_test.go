@@ -306,6 +306,19 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	s.w.toggles = map[relKey]int64{}
 	_, _, _ = s.ToggleFollow(ctx, viewer, owner)
 	_, _ = s.PrivateVideos(ctx, owner)
+	for _, state := range []int{AnyState, VideoReady, VideoFailed} {
+		for _, by := range []int64{0, owner} {
+			for _, oldest := range []bool{false, true} {
+				if _, err := s.AllVideos(ctx, VideoFilter{State: state, Owner: by, Oldest: oldest, Limit: 10}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	_, _ = s.VideoKeys(ctx, "", 10)
+	_, _ = s.KeyUsed(ctx, "k")
+	_ = s.NoteImport(ctx, owner, "h", "x", v.ID)
+	_, _ = s.ImportedVideo(ctx, owner, "h", "x")
 	_, _ = s.SupportedBy(ctx, viewer, viewer, 0, 10)
 	_, _ = s.CollectedBy(ctx, viewer, 0, 10)
 	_, _ = s.Supporters(ctx, owner, 10)

@@ -291,6 +291,7 @@ func TestAnImportTakesItsTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits longer than a request may take")
 	}
+	t.Parallel()
 	w, videos := withVideos(t)
 	pr, pw := io.Pipe()
 	go func() {
