@@ -65,10 +65,7 @@ func (p *Processor) imported(ctx context.Context, n store.NewVideo, hash string)
 	}
 	v, err := p.store.ImportedVideo(ctx, n.Owner, hash, n.Title)
 	if errors.Is(err, store.ErrNotFound) { // uploaded by the owner, perhaps
-		v, err = p.store.VideoBySource(ctx, n.Owner, hash)
-		if err == nil && v.Title != n.Title {
-			return store.Video{}, nil
-		}
+		v, err = p.store.VideoBySource(ctx, n.Owner, hash, n.Title)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Video{}, nil
