@@ -115,19 +115,27 @@ func (d *doctor) counters(ctx context.Context) (protocol.Check, error) {
 		return ok("all are right"), err
 	}
 	var items []string
-	rows := int64(0)
+	rows := 0
 	for _, w := range wrong {
 		items = append(items, fmt.Sprintf("%s: %d wrong", w.Counter, w.Wrong))
-		rows += w.Wrong
+		rows += int(w.Wrong)
 	}
-	return d.repairable(plural(rows, "counter")+" wrong", items), nil
+	return d.repairable(are(rows, "counter")+" wrong", items), nil
 }
 
-func plural(n int64, what string) string {
+func number(n int, what string) string {
 	if n == 1 {
-		return "1 " + what + " is"
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss are", n, what)
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// are is number with its verb.
+func are(n int, what string) string {
+	if n == 1 {
+		return number(n, what) + " is"
+	}
+	return number(n, what) + " are"
 }
 
 // Folders of media.
@@ -240,10 +248,10 @@ func (d *doctor) videoFiles(ctx context.Context) (protocol.Check, error) {
 		}
 	}
 	if len(missing) == 0 {
-		return ok(fmt.Sprintf("%d videos have their files", videos)), nil
+		return ok(fmt.Sprintf("all there, of %s", number(videos, "video"))), nil
 	}
 	return protocol.Check{
-		State: protocol.CheckFail, Text: fmt.Sprintf("files of %d videos are missing", len(missing)), Items: missing,
+		State: protocol.CheckFail, Text: "files of " + number(len(missing), "video") + " are missing", Items: missing,
 		Hint: "Restore them from a backup, or delete the videos with gtiv video delete.",
 	}, nil
 }
@@ -309,31 +317,24 @@ func strayCheck(stray, strange []string, old, removed int) protocol.Check {
 	var parts []string
 	k := protocol.Check{State: protocol.CheckOK, Items: append(strange, stray...), Fixed: removed > 0}
 	if removed > 0 {
-		parts = append(parts, folderCount(removed)+" of no video removed")
+		parts = append(parts, number(removed, "folder")+" of no video removed")
 	}
 	if len(stray) > 0 {
 		k.State = protocol.CheckWarn
-		parts = append(parts, folderCount(len(stray))+" of no video")
+		parts = append(parts, number(len(stray), "folder")+" of no video")
 		if old > removed {
 			k.Hint = "gtiv doctor --fix removes those that are older than a day."
 		}
 	}
 	if len(strange) > 0 {
 		k.State = protocol.CheckWarn
-		parts = append(parts, folderCount(len(strange))+" not made by gtiv")
+		parts = append(parts, number(len(strange), "folder")+" not made by gtiv")
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "none")
 	}
 	k.Text = strings.Join(parts, "; ")
 	return k
-}
-
-func folderCount(n int) string {
-	if n == 1 {
-		return "1 folder"
-	}
-	return fmt.Sprintf("%d folders", n)
 }
 
 // age is how long nothing was written in a folder.
@@ -419,9 +420,9 @@ func (d *doctor) jobs(ctx context.Context) (protocol.Check, error) {
 		}
 	}
 	if len(lost) == 0 {
-		return ok(fmt.Sprintf("%d videos wait to be processed", len(waiting))), nil
+		return ok(number(len(waiting), "video")+" to be processed"), nil
 	}
-	return d.repairable(plural(int64(len(lost)), "video")+" waiting without a job", lost), nil
+	return d.repairable(are(len(lost), "video")+" waiting without a job", lost), nil
 }
 
 func (d *doctor) deadJobs(context.Context) (protocol.Check, error) {
@@ -522,7 +523,7 @@ func (d *doctor) secrets(context.Context) (protocol.Check, error) {
 	if len(open) == 0 {
 		return ok("nobody else can read them"), nil
 	}
-	return d.repairable(plural(int64(len(open)), "file")+" open to others of this host", open), nil
+	return d.repairable(are(len(open), "file")+" open to others of this host", open), nil
 }
 
 // globEscape takes the meaning from the characters of a path.
