@@ -420,7 +420,7 @@ func (d *doctor) jobs(ctx context.Context) (protocol.Check, error) {
 		}
 	}
 	if len(lost) == 0 {
-		return ok(number(len(waiting), "video")+" to be processed"), nil
+		return ok(number(len(waiting), "video") + " to be processed"), nil
 	}
 	return d.repairable(are(len(lost), "video")+" waiting without a job", lost), nil
 }
