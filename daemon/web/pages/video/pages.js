@@ -58,8 +58,10 @@ async function logout() {
 export function minePage(view) {
   if (needLogin()) return;
   const list = el("div");
-  view.box.append(el("div", { className: "page" }, el("div", { className: "row" }, el("h1", { className: "grow" }, session.name),
-    el("a", { href: "#/u/" + session.user, className: "dim" }, t("profile")), el("button", { type: "button", onclick: logout }, t("logout"))), list));
+  const name = el("h1", { className: "grow" }, session.name);
+  view.box.append(el("div", { className: "page" }, el("div", { className: "row" }, name,
+    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))),
+  el("p", {}, el("a", { href: "#/u/" + session.user, className: "dim" }, t("profile"))), list));
   let cursor = 0;
   pages(list, async () => {
     const rep = await call("GET", "/video/mine", { Cursor: cursor });
@@ -69,6 +71,19 @@ export function minePage(view) {
     if (!list.children.length) list.append(empty());
     return cursor > 0;
   });
+}
+
+// namePanel changes the name that others see.
+function namePanel(shown) {
+  const name = el("input", { value: session.name, maxLength: 64, required: true });
+  openPanel(t("rename"), form({}, async (say) => {
+    if (!await call("POST", "/user/info", { Field: "nickname", Value: name.value }, say)) return;
+    const rep = await call("GET", "/user/info", {}, quiet); // as the server cleaned it
+    setSession({ ...session, name: rep ? rep.Nickname : name.value });
+    shown.textContent = session.name;
+    closePanel();
+  }, field("nickname", name), el("button", { className: "main" }, t("save"))));
+  name.select();
 }
 
 const unfinished = (v) => v.State === "queued" || v.State === "processing";
