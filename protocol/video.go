@@ -41,6 +41,7 @@ type VideoState struct {
 	Visibility string `doc:"public, followers or private"`
 	IsSupport  bool   `doc:"the caller likes it"`
 	IsCollect  bool   `doc:"the caller collected it"`
+	HasMaster  bool   `doc:"master.m3u8 beside the playlist has smaller renditions, too"`
 }
 
 // VideoInfoReply answers GET /video/info.

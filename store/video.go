@@ -42,6 +42,7 @@ type Video struct {
 	SourceHash    string
 	SourceName    string
 	Replacement   string // hash of the uploaded file that takes the place of its own, once processed
+	Ladder        bool   // the master playlist is there
 
 	SupportNum, CollectNum, ShareNum, CommentNum, PlayNum int64
 	WatchMS                                               int64
@@ -58,13 +59,13 @@ func (v *Video) listed() bool {
 // videoColumns are read by scanVideo; the query names video as v.
 const videoColumns = `v.id, v.owner_id, v.title, v.key, v.visibility, v.state, v.reason, v.attempts, v.width, v.height, v.duration_ms,
 	v.size_bytes, v.bit_rate_kbps, v.source_hash, v.source_name, v.support_num, v.collect_num, v.share_num, v.comment_num, v.play_num,
-	v.watch_ms, v.created_at, v.published_at, v.deleted_at, v.replacement`
+	v.watch_ms, v.created_at, v.published_at, v.deleted_at, v.replacement, v.ladder`
 
 func (v *Video) fields() []any {
 	return []any{
 		&v.ID, &v.Owner, &v.Title, &v.Key, &v.Visibility, &v.State, &v.Reason, &v.Attempts, &v.Width, &v.Height, &v.DurationMS,
 		&v.SizeBytes, &v.BitRateKbps, &v.SourceHash, &v.SourceName, &v.SupportNum, &v.CollectNum, &v.ShareNum, &v.CommentNum, &v.PlayNum,
-		&v.WatchMS, &v.CreatedAt, &v.PublishedAt, &v.DeletedAt, &v.Replacement,
+		&v.WatchMS, &v.CreatedAt, &v.PublishedAt, &v.DeletedAt, &v.Replacement, &v.Ladder,
 	}
 }
 

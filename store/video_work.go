@@ -100,8 +100,8 @@ func (s *Store) FinishReplacement(ctx context.Context, id int64, hash string, r 
 		if r.Review && v.State == VideoReady {
 			v.State = VideoReview
 		}
-		v.SourceHash = hash
-		return tx.exec(`UPDATE video SET source_hash = ? WHERE id = ?`, hash, id)
+		v.SourceHash, v.Ladder = hash, false
+		return tx.exec(`UPDATE video SET source_hash = ?, ladder = 0 WHERE id = ?`, hash, id)
 	})
 }
 
@@ -119,6 +119,12 @@ func (s *Store) VideosWithSource(ctx context.Context, after int64, limit int) ([
 	rows, err := s.viewRows(ctx, `SELECT `+videoColumns+` FROM video v INDEXED BY video_kept
 		WHERE v.source_hash <> '' AND v.key <> '' AND v.deleted_at = 0 AND v.id > ? ORDER BY v.id LIMIT ?`, after, limit)
 	return collect(rows, err, scanVideo)
+}
+
+// LadderMade notes that the master playlist of a video stands under key. One that
+// got other files meanwhile is left as it is.
+func (s *Store) LadderMade(ctx context.Context, id int64, key string) error {
+	return s.update(ctx, func(tx *Tx) error { return tx.exec(`UPDATE video SET ladder = 1 WHERE id = ? AND key = ?`, id, key) })
 }
 
 // GoneMedia lists folders whose files may be removed now.

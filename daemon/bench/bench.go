@@ -53,6 +53,7 @@ func figures() []figure {
 		{"flat", flatRooms},
 		{"live", liveRoom},
 		{"feed", feed},
+		{"upload", uploads},
 		{"start/million", startFull},
 	}
 }

@@ -108,6 +108,8 @@ func runChild(ctx context.Context, role string) int {
 		do = f.do
 	case "gateway":
 		do = (&gatewayChild{}).handler(ctx)
+	case "files":
+		do = files(ctx)
 	case "peer":
 		do = (&peer{}).handler(ctx)
 	default:

@@ -52,7 +52,7 @@ func (p *peer) serve(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	web, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	web, err := serveHTTP(ctx, http.HandlerFunc(p.serveWS))
 	if err != nil {
 		return answer{}, err
 	}
@@ -67,9 +67,18 @@ func (p *peer) serve(ctx context.Context) (answer, error) {
 			go p.serveTCP(c)
 		}
 	}()
-	srv := &http.Server{Handler: http.HandlerFunc(p.serveWS), ReadHeaderTimeout: time.Minute}
-	go func() { fatal(srv.Serve(web)) }()
-	return answer{Addr: tcp.Addr().String(), WSAddr: web.Addr().String()}, nil
+	return answer{Addr: tcp.Addr().String(), WSAddr: web}, nil
+}
+
+// serveHTTP serves a handler until the process ends, and answers where.
+func serveHTTP(ctx context.Context, h http.Handler) (string, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	go func() { fatal(srv.Serve(ln)) }()
+	return ln.Addr().String(), nil
 }
 
 // serveTCP is the loop of one raw connection.

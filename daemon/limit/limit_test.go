@@ -172,3 +172,27 @@ func TestAddressKeyFoldsIPv6Subscribers(t *testing.T) {
 		}
 	}
 }
+
+func TestSlotsAreBoundedForAllAndForEach(t *testing.T) {
+	s := limit.NewSlots(3, 2)
+	leave, ok := s.Enter(1)
+	if !ok {
+		t.Fatal("no place")
+	}
+	if _, ok := s.Enter(1); !ok {
+		t.Error("no second place")
+	}
+	if _, ok := s.Enter(1); ok {
+		t.Error("a third place for one")
+	}
+	if _, ok := s.Enter(2); !ok {
+		t.Error("no place for another")
+	}
+	if _, ok := s.Enter(3); ok {
+		t.Error("a fourth place")
+	}
+	leave()
+	if _, ok := s.Enter(1); !ok {
+		t.Error("a place that was left is not free")
+	}
+}

@@ -531,8 +531,10 @@ func (p *Processor) renditions(ctx context.Context, v store.Video) error {
 	if _, err := io.Copy(in, master); err != nil {
 		return errors.Join(err, in.Close())
 	}
-	_, err = p.blobs.Put(ctx, v.Key+"/"+clip.Master, in)
-	return err
+	if _, err := p.blobs.Put(ctx, v.Key+"/"+clip.Master, in); err != nil {
+		return err
+	}
+	return p.store.LadderMade(ctx, v.ID, v.Key)
 }
 
 // copyClip copies the playlist and the segments of a video to a folder.

@@ -255,7 +255,7 @@ func TestAnUploadBecomesAVideo(t *testing.T) {
 	}
 	w.wait("release of the uploaded file", func() bool {
 		v, err := w.store.Video(t.Context(), v.ID)
-		return err == nil && v.SourceHash == ""
+		return err == nil && v.SourceHash == "" && v.Ladder
 	})
 	if left := w.leftovers(); len(left) > 0 {
 		t.Errorf("left in the staging area: %v", left)

@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -36,15 +35,6 @@ func fetch(t *testing.T, srv *httptest.Server, target string, headers ...string)
 		t.Fatal(err)
 	}
 	return fetched{resp, string(body)}
-}
-
-func decode(t *testing.T, s string) string {
-	t.Helper()
-	b, err := base64.URLEncoding.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // proxied trusts 10.0.0.0/8 and the documentation addresses of IPv6.

@@ -73,13 +73,19 @@ func (s *Server) finishTus(r *http.Request, _ int64, path string, meta map[strin
 		if err != nil {
 			return nil, err
 		}
-		return s.replaced(c, &v), nil
+		return said(c, s.replaced(c, &v)), nil
 	}
 	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, uploadOf(meta))
 	if err != nil {
 		return nil, err
 	}
-	return s.uploadReply(c, &v), nil
+	return said(c, s.uploadReply(c, &v)), nil
+}
+
+// said gives a reply the head that calls get from the table.
+func said(c *api.Call, rep *protocol.VideoUploadReply) *protocol.VideoUploadReply {
+	rep.ApiMessage = protocol.Text(c.Language, "ok")
+	return rep
 }
 
 func (s *Server) refuseTus(r *http.Request, err error) (int, any) {

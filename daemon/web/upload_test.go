@@ -296,3 +296,40 @@ func TestMediaIsServedToWhoMayHaveIt(t *testing.T) {
 		t.Errorf("post: %d", w.Code)
 	}
 }
+
+func TestSlowUploadersDoNotTakeThePlacesOfOthers(t *testing.T) {
+	s := newSite(t)
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	body, kind := form(t, "title", "x", "file", "@12345")
+	begin := func() *io.PipeWriter {
+		pr, pw := io.Pipe()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/video-upload", pr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", kind)
+		r.Header.Set("Authorization", "good")
+		go func() {
+			if rep, err := srv.Client().Do(r); err == nil {
+				rep.Body.Close()
+			}
+		}()
+		if _, err := io.WriteString(pw, body[:len(body)/2]); err != nil {
+			t.Fatal(err)
+		}
+		return pw
+	}
+	for range 4 {
+		defer begin().Close()
+	}
+	var w *httptest.ResponseRecorder
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if w = s.do("POST", "/video-upload", body, "Content-Type", kind); w.Code == 503 {
+			break
+		}
+	}
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a fifth upload at a time: %d %s", w.Code, w.Body)
+	}
+}

@@ -76,7 +76,7 @@ func (s *Server) videoItem(c *api.Call, v *video.Clip) protocol.VideoItem {
 func videoState(v *video.Clip) protocol.VideoState {
 	return protocol.VideoState{
 		CommentNum: v.CommentNum, PlayNum: v.PlayNum, Duration: v.DurationMS, Visibility: video.VisibilityName(v.Visibility),
-		IsSupport: v.Supported, IsCollect: v.Collected,
+		IsSupport: v.Supported, IsCollect: v.Collected, HasMaster: v.Ladder,
 	}
 }
 

@@ -6,6 +6,9 @@ ALTER TABLE video ADD COLUMN replacement TEXT NOT NULL DEFAULT '';
 CREATE INDEX video_replacement ON video (replacement) WHERE replacement <> '';
 CREATE INDEX video_kept ON video (id) WHERE source_hash <> '' AND key <> '' AND deleted_at = 0; -- uploaded files that are still there
 
+-- Whether the smaller renditions and the master playlist are there.
+ALTER TABLE video ADD COLUMN ladder INTEGER NOT NULL DEFAULT 0 CHECK (ladder IN (0, 1));
+
 -- Folders of media that nothing refers to any more. They stay until "at", because
 -- phones may be playing what is in them.
 CREATE TABLE media_gone (

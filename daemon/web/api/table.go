@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gtiv/daemon/limit"
 	"gtiv/protocol"
 )
 
@@ -36,7 +37,8 @@ type Table struct {
 	routes []Route
 	paths  map[string]*entry
 
-	calls, downloads, uploads chan struct{} // one element for each that is being served
+	calls, downloads chan struct{} // one element for each that is being served
+	uploads          *limit.Slots
 }
 
 // maxDownloads bounds raw calls at the same time: they last as long as their
@@ -61,7 +63,7 @@ func NewTable(cfg Config, routes []Route) (*Table, error) {
 	}
 	t := &Table{
 		cfg: cfg, routes: slices.Clone(routes), paths: map[string]*entry{},
-		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads), uploads: make(chan struct{}, maxUploads),
+		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads), uploads: limit.NewSlots(maxUploads, maxUploadsEach),
 	}
 	for i := range t.routes {
 		for _, e := range t.routes[i].endpoints() {

@@ -16,6 +16,8 @@ const (
 	// maxUploads bounds the uploads whose bodies are being read: they last as long
 	// as their senders are slow.
 	maxUploads = 64
+	// maxUploadsEach is how many of them one user may have.
+	maxUploadsEach = 4
 	// uploadIdle is how long a sender may send nothing, uploadTime how long one
 	// upload may take.
 	uploadIdle = 30 * time.Second
@@ -78,12 +80,11 @@ var errNoFile = &protocol.Error{Code: protocol.CodeBadValue, Key: "noFile"}
 
 // runUpload serves a call made by HandleUpload.
 func (t *Table) runUpload(w http.ResponseWriter, c *Call, route *Route, b *binder) (any, error) {
-	select {
-	case t.uploads <- struct{}{}:
-		defer func() { <-t.uploads }()
-	default:
+	leave, ok := t.uploads.Enter(c.Principal.User)
+	if !ok {
 		return nil, errBusy
 	}
+	defer leave()
 	u := route.upload
 	if err := queryParams(b, c.Request.URL.RawQuery); err != nil {
 		return nil, err

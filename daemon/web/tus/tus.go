@@ -36,6 +36,8 @@ import (
 	"github.com/tus/tusd/v2/pkg/memorylocker"
 	exp "golang.org/x/exp/slog" // tusd's logger
 	"golang.org/x/sync/singleflight"
+
+	"gtiv/daemon/limit"
 )
 
 // Defaults of Config.
@@ -44,6 +46,9 @@ const (
 	DefaultMaxUploads = 8
 	DefaultMaxActive  = 64
 )
+
+// maxActiveEach is how many requests at a time one user may have.
+const maxActiveEach = 4
 
 const (
 	sweepEvery  = time.Hour
@@ -80,7 +85,8 @@ type Deps struct {
 	Head    func(head []byte) error
 	HeadLen int
 	// Finish takes the file at path, which is moved away, and answers what the
-	// client is told. An error refuses the upload for good.
+	// client is told. An error refuses the upload for good. It may be called again
+	// for an upload that it has taken, when the process ended in between.
 	Finish func(r *http.Request, user int64, path string, meta map[string]string) (any, error)
 	// Refuse turns an error into an answer.
 	Refuse func(r *http.Request, err error) (status int, body any)
@@ -92,7 +98,7 @@ type Server struct {
 	cfg       Config
 	deps      Deps
 	tusd      http.Handler
-	active    chan struct{}
+	active    *limit.Slots
 	finishing singleflight.Group // by id
 }
 
@@ -114,7 +120,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of uploads: %w", err)
 	}
-	s := &Server{cfg: cfg, deps: deps, active: make(chan struct{}, cfg.MaxActive)}
+	s := &Server{cfg: cfg, deps: deps, active: limit.NewSlots(cfg.MaxActive, maxActiveEach)}
 	keeper := &keeper{s: s, files: filestore.New(cfg.Dir)}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(keeper)
@@ -157,14 +163,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	select {
-	case s.active <- struct{}{}:
-		defer func() { <-s.active }()
-	default:
+	leave, ok := s.active.Enter(user)
+	if !ok {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
+	defer leave()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, request{r, user}))
 	if id := strings.Trim(strings.TrimPrefix(r.URL.Path, s.cfg.Path), "/"); id != "" {
 		if !owns(user, id) {
@@ -294,7 +299,16 @@ func (s *Server) hand(r *http.Request, user int64, info handler.FileInfo) (body 
 	if body, err := os.ReadFile(s.file(info.ID, doneEnd)); err == nil {
 		return body, nil
 	}
-	reply, err := s.deps.Finish(r, user, s.file(info.ID, ""), info.MetaData)
+	// A second name is handed over: if the process ends before the end is noted, the
+	// next look hands it over again.
+	link := s.file(info.ID, partEnd)
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.Link(s.file(info.ID, ""), link); err != nil {
+		return nil, err
+	}
+	reply, err := s.deps.Finish(r, user, link, info.MetaData)
 	if err != nil {
 		if status, _ := s.deps.Refuse(r, err); status < http.StatusInternalServerError {
 			s.remove(info.ID) // it stays refused
@@ -307,6 +321,10 @@ func (s *Server) hand(r *http.Request, user int64, info handler.FileInfo) (body 
 	}
 	if err := os.WriteFile(s.file(info.ID, doneEnd), body, 0o600); err != nil {
 		s.deps.Logger.Warn("end of an upload not noted", "upload", info.ID, "err", err)
+		return body, nil
+	}
+	if err := os.Remove(s.file(info.ID, "")); err != nil {
+		s.deps.Logger.Warn("upload not removed", "upload", info.ID, "err", err)
 	}
 	return body, nil
 }
@@ -315,12 +333,13 @@ func (s *Server) hand(r *http.Request, user int64, info handler.FileInfo) (body 
 const (
 	infoEnd = ".info"
 	doneEnd = ".done"
+	partEnd = ".part" // the name that is handed over
 )
 
 func (s *Server) file(id, end string) string { return filepath.Join(s.cfg.Dir, id+end) }
 
 func (s *Server) remove(id string) {
-	for _, end := range []string{"", infoEnd, doneEnd} {
+	for _, end := range []string{"", infoEnd, doneEnd, partEnd} {
 		if err := os.Remove(s.file(id, end)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.deps.Logger.Warn("upload not removed", "upload", id, "err", err)
 		}
@@ -389,12 +408,12 @@ func (k *keeper) NewUpload(ctx context.Context, info handler.FileInfo) (handler.
 
 // GetUpload implements handler.DataStore. One that was handed over is complete.
 func (k *keeper) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
-	up, err := k.files.GetUpload(ctx, id)
-	if err == nil {
+	if _, err := os.Lstat(k.s.file(id, doneEnd)); err != nil {
+		up, err := k.files.GetUpload(ctx, id)
+		if err != nil {
+			return nil, err
+		}
 		return &upload{Upload: up, s: k.s, id: id}, nil
-	}
-	if _, gone := os.Lstat(k.s.file(id, doneEnd)); gone != nil {
-		return nil, err
 	}
 	b, err := os.ReadFile(k.s.file(id, infoEnd))
 	if err != nil {
