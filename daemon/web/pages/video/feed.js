@@ -6,6 +6,9 @@ import { showComments } from "./comments.js";
 
 let muted = true; // browsers play nothing aloud before somebody touched the page
 
+// address is the playlist of a video. Players that choose get all renditions.
+const address = (v, endpoint) => endpoint + (v.HasMaster && window.Hls?.isSupported() ? v.Uri.replace(/index\.m3u8$/, "master.m3u8") : v.Uri);
+
 const warmSeconds = 2, playSeconds = 15; // how far ahead is loaded, beside and on screen
 
 // attach has a video play a playlist: by Media Source Extensions, else by the
@@ -18,7 +21,9 @@ function attach(video, uri, ahead, fail) {
     video.src = uri;
     return;
   }
-  const hls = new Hls({ enableWorker: false, maxBufferSize: 0, maxBufferLength: ahead, maxMaxBufferLength: 30, backBufferLength: 60 });
+  const hls = new Hls({
+    enableWorker: false, capLevelToPlayerSize: true, abrEwmaDefaultEstimate: 2e6, maxBufferSize: 0, maxBufferLength: ahead, maxMaxBufferLength: 30, backBufferLength: 60,
+  });
   let mended = 0;
   hls.on(Hls.Events.ERROR, (_, d) => {
     if (!d.fatal) return;
@@ -94,7 +99,7 @@ export function followButton(user, follows) {
 }
 
 function clipView(v, endpoint, feed) {
-  const uri = endpoint + v.Uri;
+  const uri = address(v, endpoint);
   const bar = el("div", { className: "bar" });
   const bad = el("p", { className: "note", hidden: true }, t("cannotPlay"));
   const comments = sideButton("comments", { onclick: () => showComments(v, comments.show) });

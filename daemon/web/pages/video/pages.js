@@ -25,7 +25,7 @@ export async function videoPage(view, id, part) {
   if (!v || !view.alive) return;
   const feed = showFeed(view, [{
     Id: Number(id), UserId: v.MasterUid, Title: v.Title, Uri: v.VideoUri, Cover: v.VideoCover, Nickname: who ? who.Nickname : "",
-    IsFollow: v.IsFollow, SupportNum: v.SupportNum, CollectNum: v.CollectNum, CommentNum: v.CommentNum, IsSupport: v.IsSupport, IsCollect: v.IsCollect,
+    IsFollow: v.IsFollow, SupportNum: v.SupportNum, CollectNum: v.CollectNum, CommentNum: v.CommentNum, IsSupport: v.IsSupport, IsCollect: v.IsCollect, HasMaster: v.HasMaster,
   }], "", null);
   if (part === "comments") feed.firstChild.comments();
 }
