@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -176,7 +175,9 @@ func quote(s string) string {
 // write puts a text in the place of what an input has.
 func (b *browser) write(css, text string) {
 	b.t.Helper()
-	b.do(chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
+	b.do(chromedp.WaitEnabled(chromedp.CSS(css)))
+	eval[bool](b, fmt.Sprintf(`(() => { const e = document.querySelector(%s); e.focus(); e.select(); return true })()`, quote(css)))
+	b.do(chromedp.KeyEvent(text))
 }
 
 // sees waits until a text is on the page.
@@ -189,26 +190,32 @@ func (b *browser) sees(text string) {
 func (b *browser) swipe() {
 	b.t.Helper()
 	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, input.SynthesizeScrollGesture, input.SynthesizeScrollGestureParams{
-			X: phoneWidth / 2, Y: phoneHeight * 0.75, YDistance: -phoneHeight / 2, Speed: 2500, GestureSourceType: input.GestureSourceTypeTouch,
-		})
+		touch := func(kind input.DispatchTouchEventType, points ...*input.TouchPoint) error {
+			if points == nil {
+				points = []*input.TouchPoint{}
+			}
+			_, err := cdp.Call(ctx, t, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
+			return err
+		}
+		const from, to, step = phoneHeight * 0.8, phoneHeight * 0.2, 60.0
+		err := touch(input.DispatchTouchEventTypeTouchStart, &input.TouchPoint{X: phoneWidth / 2, Y: from})
+		for y := from - step; y > to && err == nil; y -= step {
+			err = touch(input.DispatchTouchEventTypeTouchMove, &input.TouchPoint{X: phoneWidth / 2, Y: y})
+		}
+		if err == nil {
+			err = touch(input.DispatchTouchEventTypeTouchEnd)
+		}
 		return chromedp.Void{}, err
 	})
 }
 
-// clip makes a video with ffmpeg: a test picture and a tone, that differ by n.
-func clip(t testing.TB, n int, args ...string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "clip"+strconv.Itoa(n)+".mp4")
-	if len(args) == 0 {
-		args = []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30", "-c:a", "aac"}
-	}
-	args = append([]string{
-		"-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2=size=360x640:rate=30:duration=4,hue=h=" + strconv.Itoa(80*n),
-		"-f", "lavfi", "-i", "sine=duration=4:frequency=" + strconv.Itoa(300+100*n),
-	}, args...)
-	if out, err := exec.CommandContext(t.Context(), "ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
-		t.Fatalf("ffmpeg: %v\n%s", err, out)
-	}
-	return path
+// slowUploads bounds what the browser sends, in bytes per second.
+func (b *browser) slowUploads(rate float64) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+			MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: rate}},
+		})
+		return chromedp.Void{}, err
+	})
 }

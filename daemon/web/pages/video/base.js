@@ -57,10 +57,12 @@ export function needLogin() {
 
 let toastTimer = 0;
 export function toast(text) {
-  $("toast").textContent = text;
-  $("toast").classList.add("on");
+  const box = $("toast");
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => $("toast").classList.remove("on"), 3500);
+  if (box.matches(":popover-open")) box.hidePopover();
+  box.textContent = text;
+  box.showPopover(); // above an open panel, too
+  toastTimer = setTimeout(() => box.hidePopover(), 3500);
 }
 
 // The calls of the API lie beside this page, wherever that is mounted.
@@ -126,7 +128,8 @@ export async function drawNav() {
 export function openPanel(title, ...children) {
   const p = $("panel");
   p.replaceChildren(el("div", { className: "row head" }, el("h2", { className: "grow" }, title),
-    el("button", { type: "button", className: "plain", onclick: closePanel, "aria-label": t("close") }, "✕")), ...children);
+    el("button", { type: "button", className: "plain", onclick: closePanel, "aria-label": t("close") }, "✕")),
+    ...children.filter((c) => c !== null));
   p.setAttribute("aria-label", title);
   p.onclick = (e) => { if (e.target === p) closePanel(); };
   if (!p.open) p.showModal();

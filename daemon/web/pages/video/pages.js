@@ -58,10 +58,9 @@ async function logout() {
 export function minePage(view) {
   if (needLogin()) return;
   const list = el("div");
-  const name = el("h1", { className: "grow" }, session.name);
-  view.box.append(el("div", { className: "page" }, el("div", { className: "row" }, name,
-    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))),
-  el("p", {}, el("a", { href: "#/u/" + session.user, className: "dim" }, t("profile"))), list));
+  const name = el("h1", {}, session.name);
+  view.box.append(el("div", { className: "page" }, name, el("p", { className: "act" }, el("a", { href: "#/u/" + session.user, className: "grow" }, t("profile")),
+    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))), list));
   let cursor = 0;
   pages(list, async () => {
     const rep = await call("GET", "/video/mine", { Cursor: cursor });
