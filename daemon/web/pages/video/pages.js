@@ -4,6 +4,7 @@ import {
   afterLogin, call, choice, closePanel, drawNav, el, face, field, form, needLogin, openPanel, pages, quiet, report, session, setSession, when,
 } from "./base.js";
 import { followButton, showFeed } from "./feed.js";
+import { watchUpload } from "./upload.js";
 
 const empty = () => el("p", { className: "dim" }, t("empty"));
 
@@ -57,18 +58,33 @@ async function logout() {
 // minePage shows one's own videos, in whatever state.
 export function minePage(view) {
   if (needLogin()) return;
-  const list = el("div");
+  const list = el("div"), sending = el("a", { href: "#/upload", className: "row", hidden: true });
   const name = el("h1", {}, session.name);
   view.box.append(el("div", { className: "page" }, name, el("p", { className: "act" }, el("a", { href: "#/u/" + session.user, className: "grow" }, t("profile")),
-    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))), list));
-  let cursor = 0;
-  pages(list, async () => {
-    const rep = await call("GET", "/video/mine", { Cursor: cursor });
-    if (!rep) return false;
-    cursor = rep.Next;
-    for (const v of rep.List) list.append(mineRow(view, v, rep.Endpoint));
-    if (!list.children.length) list.append(empty());
-    return cursor > 0;
+    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))),
+  sending, list));
+  let rows, sent = 0;
+  const reload = () => {
+    let cursor = 0;
+    const now = rows = el("div");
+    list.replaceChildren(now);
+    pages(now, async () => {
+      const rep = await call("GET", "/video/mine", { Cursor: cursor });
+      if (!rep || now !== rows) return false;
+      cursor = rep.Next;
+      for (const v of rep.List) now.append(mineRow(view, v, rep.Endpoint));
+      if (!now.children.length) now.append(empty());
+      return cursor > 0;
+    });
+  };
+  reload();
+  watchUpload(view, (job) => {
+    sending.hidden = !job?.request;
+    sending.textContent = (job?.title || "—") + ": " + (job?.text || "");
+    if (job?.video && job.video !== sent) { // it has become one of the list
+      sent = job.video;
+      reload();
+    }
   });
 }
 
@@ -91,7 +107,7 @@ function mineRow(view, v, endpoint) {
   const row = el("div", { className: "row" });
   const draw = () => {
     const ready = v.State === "ready";
-    const cover = ready ? el("img", { src: endpoint + v.Cover, alt: "", loading: "lazy" }) : el("span", { className: "thumb" });
+    const cover = ready && v.Cover ? el("img", { src: endpoint + v.Cover, alt: "", loading: "lazy" }) : el("span", { className: "thumb" });
     row.replaceChildren(ready ? el("a", { href: "#/v/" + v.VideoId, "aria-label": v.Title }, cover) : cover,
       el("div", { className: "grow" }, el("div", {}, v.Title || "—"),
         el("div", { className: v.State === "failed" ? "bad" : "dim" }, t(v.State) + (v.State === "processing" ? " " + v.Percent + " %" : "") + (v.Reason ? ": " + v.Reason : "")),

@@ -6,13 +6,21 @@ import { api, call, choice, el, field, headers, loggedOut, needLogin, quiet, ses
 const poll = 700; // ms between looks at how far the processing is
 
 let job = null; // the upload under way, or the last one that ended badly
-let redraw = () => {};
+const watchers = new Set();
+const redraw = (to) => watchers.forEach((f) => f(job, to));
+
+// watchUpload tells a view of the upload under way: now, and whenever it changes.
+export function watchUpload(view, f) {
+  watchers.add(f);
+  view.onleave(() => watchers.delete(f));
+  f(job);
+}
 
 addEventListener("beforeunload", (e) => { if (job?.request) e.preventDefault(); });
 
 function start(file, title, visibility) {
-  const mine = job = { percent: 0, text: t("sending"), bad: false, request: new XMLHttpRequest(), title, visibility };
-  const x = mine.request, token = session.token;
+  const mine = job = { percent: 0, text: t("sending"), bad: false, request: new XMLHttpRequest(), title, token: session.token };
+  const x = mine.request;
   const end = (text) => { mine.request = null; mine.text = text; mine.bad = text !== ""; redraw(); };
   const data = new FormData();
   data.append("title", title);
@@ -31,10 +39,11 @@ function start(file, title, visibility) {
   x.onload = () => {
     let rep;
     try { rep = JSON.parse(x.responseText); } catch { rep = { ApiCode: 1, ApiMessage: t("offline") }; }
-    if (rep.ApiCode === 1000) loggedOut(token);
+    if (rep.ApiCode === 1000) loggedOut(mine.token);
     if (rep.ApiCode !== 0) { end(rep.ApiMessage); return; }
     mine.request = null;
     mine.video = rep.VideoId;
+    redraw();
     follow(mine);
   };
   x.send(data);
@@ -45,6 +54,11 @@ function start(file, title, visibility) {
 async function follow(mine) {
   const id = mine.video;
   while (job === mine) {
+    if (session?.token !== mine.token) { // somebody logged out
+      job = null;
+      redraw();
+      return;
+    }
     const rep = await call("GET", "/video/status", { videoId: id }, quiet);
     if (rep) {
       mine.percent = rep.Percent;
@@ -68,13 +82,20 @@ async function follow(mine) {
 export function uploadPage(view) {
   if (needLogin()) return;
   const file = el("input", { type: "file", id: "file", accept: "video/*,.mkv,.flv,.ts", required: true });
+  file.onchange = () => { if (job?.bad) { job = null; redraw(); } };
   const title = el("input", { id: "title", maxLength: 200, autocomplete: "off" });
   const visibility = choice(["public", "followers", "private"], "public");
   const bar = el("progress", { max: 100, "aria-label": t("upload") });
   const state = el("p", { role: "status", id: "state" });
   const go = el("button", { className: "main" }, t("upload"));
   const stop = el("button", { type: "button", onclick: () => job?.request?.abort() }, t("cancel"));
-  redraw = (to) => {
+  view.box.append(el("form", { className: "page", onsubmit: (e) => {
+    e.preventDefault();
+    if (needLogin()) return;
+    if (!file.files.length) { toast(t("choose")); return; }
+    start(file.files[0], title.value, visibility.value);
+  } }, el("h1", {}, t("upload")), field("file", file), field("about", title), field("visibility", visibility), go, " ", stop, bar, state));
+  watchUpload(view, (job, to) => {
     const busy = Boolean(job && (job.request || job.video));
     go.disabled = file.disabled = title.disabled = visibility.disabled = busy;
     bar.hidden = !busy;
@@ -83,13 +104,5 @@ export function uploadPage(view) {
     state.textContent = job?.text || "";
     state.className = job?.bad ? "bad" : "dim";
     if (to) location.hash = to;
-  };
-  view.onleave(() => { redraw = () => {}; });
-  view.box.append(el("form", { className: "page", onsubmit: (e) => {
-    e.preventDefault();
-    if (needLogin()) return;
-    if (!file.files.length) { toast(t("choose")); return; }
-    start(file.files[0], title.value, visibility.value);
-  } }, el("h1", {}, t("upload")), field("file", file), field("about", title), field("visibility", visibility), go, " ", stop, bar, state));
-  redraw();
+  });
 }
