@@ -263,7 +263,7 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	_, _ = s.LikeComment(ctx, viewer, c.ID, true)
 	_, _ = s.LikeComment(ctx, viewer, c.ID, false)
 	_, _ = s.Video(ctx, v.ID)
-	_, _ = s.VideoBySource(ctx, owner, "h")
+	_, _ = s.VideoBySource(ctx, owner, "h", "x")
 	_, _ = s.VideosInState(ctx, VideoQueued, 0, 10)
 	_, _ = s.ShownVideo(ctx, viewer, v.ID)
 	shown, err8 := s.ShownVideos(ctx, viewer, []int64{v.ID})

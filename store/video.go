@@ -145,11 +145,12 @@ func (s *Store) Video(ctx context.Context, id int64) (Video, error) {
 	return v, mapError(err)
 }
 
-// VideoBySource finds a video of owner that was made of a file with this hash
-// and did not fail.
-func (s *Store) VideoBySource(ctx context.Context, owner int64, hash string) (Video, error) {
+// VideoBySource finds a video of owner that was made, with this title, of a file
+// with this hash that it still has, and did not fail.
+func (s *Store) VideoBySource(ctx context.Context, owner int64, hash, title string) (Video, error) {
 	v, err := scanVideo(s.viewRow(ctx, `SELECT `+videoColumns+` FROM video v
-		WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0 AND v.owner_id = ? AND v.state <> 3 ORDER BY v.id LIMIT 1`, hash, owner))
+		WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0 AND v.owner_id = ? AND v.title = ? AND v.state <> 3 ORDER BY v.id LIMIT 1`,
+		hash, owner, title))
 	return v, mapError(err)
 }
 

@@ -69,7 +69,7 @@ func TestAVideoGoesThroughItsStates(t *testing.T) {
 	if _, err := s.SetVideoState(ctx, v.ID, store.VideoReady, ""); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("ready without files: %v", err)
 	}
-	if _, err := s.VideoBySource(ctx, owner, "h"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.VideoBySource(ctx, owner, "h", "x"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a failed upload is found again: %v", err)
 	}
 	must[store.Video](t)(s.SetVideoState(ctx, v.ID, store.VideoQueued, ""))

@@ -284,8 +284,12 @@ func TestTwoPeopleUploadTheSameFileAndOneUploadsItTwice(t *testing.T) {
 	if again := w.send(alice, "x", file); again.ID != a.ID || again.Key != a.Key {
 		t.Errorf("sent again it became another video: %+v", again)
 	}
-	if other := w.send(alice, "another title", file); other.ID == a.ID {
+	other := w.send(alice, "another title", file)
+	if other.ID == a.ID {
 		t.Error("another title is not another video")
+	}
+	if again := w.send(alice, "another title", file); again.ID != other.ID {
+		t.Error("sent again under its other title it became another video")
 	}
 	if n := len(w.files("src/")); n != 1 {
 		t.Errorf("%d files are kept", n)

@@ -224,9 +224,7 @@ func (p *Processor) Submit(ctx context.Context, c Caller, r Received, u Upload) 
 	}
 	var v store.Video
 	err = p.keep(ctx, r, u.SourceHash, func() error {
-		have, err := p.store.VideoBySource(ctx, c.User, u.SourceHash)
-		if err == nil && have.Title == n.Title {
-			v = have
+		if v, err = p.store.VideoBySource(ctx, c.User, u.SourceHash, n.Title); err == nil {
 			return nil
 		}
 		n.Owner = c.User
