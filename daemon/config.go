@@ -39,7 +39,8 @@ type SiteConfig struct {
 	// Name is shown on pages and in two-factor authenticator apps.
 	Name string `toml:"name" reload:"yes"`
 	// PublicURL is the address clients use, when it differs from the one their
-	// requests arrive with: "https://example.org". Empty: taken from the request.
+	// requests arrive with: "https://example.org", perhaps with a path that a proxy
+	// takes away. Empty: taken from the request.
 	PublicURL string `toml:"public_url" reload:"yes"`
 	// TrustedProxies are the networks whose X-Forwarded-* headers are believed.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" reload:"yes"`

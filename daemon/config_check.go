@@ -55,7 +55,7 @@ const year = 365 * 24 * time.Hour
 func (k *checks) site(s SiteConfig) {
 	n := utf8.RuneCountInString(s.Name)
 	k.bad(n < 1 || n > 64, "site.name", "must have 1 to 64 characters")
-	k.bad(s.PublicURL != "" && !isBaseURL(s.PublicURL), "site.public_url", `must look like "https://example.org", without path or query`)
+	k.bad(s.PublicURL != "" && !isSiteURL(s.PublicURL), "site.public_url", `must look like "https://example.org" or "https://example.org/videos", without query`)
 	k.oneOf("site.registration", s.Registration, RegistrationOpen, RegistrationInvite, RegistrationClosed)
 	k.oneOf("site.language", s.Language, "en", "zh")
 	k.bad(s.AppURL != "" && !isWebURL(s.AppURL), "site.app_url", "must be an http or https address")
@@ -178,7 +178,13 @@ func isWebURL(s string) bool {
 
 func isBaseURL(s string) bool {
 	u, err := url.Parse(s)
-	return isWebURL(s) && err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return isSiteURL(s) && err == nil && (u.Path == "" || u.Path == "/")
+}
+
+// isSiteURL is isBaseURL, perhaps with a path.
+func isSiteURL(s string) bool {
+	u, err := url.Parse(s)
+	return isWebURL(s) && err == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
 // Changed compares two configurations and names the keys that differ: applied
