@@ -247,7 +247,10 @@ func (m *membership) invite() {
 			}
 		}()
 	}
-	_, err := m.s.Invite(m.t.Context(), store.By{User: u}, id, list, func(string, []string) store.NewRoomMessage {
+	_, err := m.s.Invite(m.t.Context(), store.By{User: u}, id, list, func(_ string, _ []string, muted bool) store.NewRoomMessage {
+		if muted != (r.roles[u] < store.RoleRoomAdmin && (r.mutedAll || r.muted[u])) {
+			m.t.Errorf("the inviter is muted: %v", muted)
+		}
 		n := m.note(id)
 		n.From = u
 		return n

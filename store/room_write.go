@@ -181,12 +181,12 @@ func (tx *Tx) bumpRoom(room int64) error {
 	return tx.exec(`UPDATE account SET contacts_version = contacts_version + 1 WHERE id IN (SELECT user_id FROM room_member WHERE room_id = ?)`, room)
 }
 
-// Invite adds members to a room. say makes the message from their nicknames. Who
-// is a member already is skipped. Errors: ErrNotFound (no such room),
+// Invite adds members to a room. say makes the message from their nicknames; muted
+// is for an inviter who may not write there now. Who is a member already is skipped. Errors: ErrNotFound (no such room),
 // ErrNotMember, ErrNoUser (an invitee does not exist), ErrNotContact (one is no
 // contact and the room does not allow strangers), ErrRoomFull, ErrConflict (all
 // are members already).
-func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64, say func(inviter string, nicknames []string) NewRoomMessage) (Message, error) {
+func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64, say func(inviter string, nicknames []string, muted bool) NewRoomMessage) (Message, error) {
 	var out Message
 	err := s.update(ctx, func(tx *Tx) error {
 		r, member, err := tx.roomAs(room, by, RoleMember)
@@ -212,7 +212,9 @@ func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64,
 		if r.Approval && member.Role < RoleRoomAdmin {
 			return ErrRole // in such a room admins decide who comes
 		}
-		out, err = tx.addMembers(r, by.User, fresh, say)
+		out, err = tx.addMembers(r, by.User, fresh, func(inviter string, nicknames []string) NewRoomMessage {
+			return say(inviter, nicknames, r.muted(member, tx.now))
+		})
 		return err
 	})
 	return out, err
@@ -430,7 +432,7 @@ func (tx *Tx) nicknames(a, b int64) (na, nb string, err error) {
 
 // Mute keeps one member, or with target 0 everybody without a role, from writing
 // until a time (ms); 0 lets them again. say makes the message from the target's
-// nickname. Errors: as RemoveMember.
+// nickname; nothing is said when nothing changes. Errors: as RemoveMember.
 func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say func(nickname string) NewRoomMessage) (Message, error) {
 	var out Message
 	err := s.update(ctx, func(tx *Tx) error {
@@ -448,6 +450,9 @@ func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say 
 		if err != nil {
 			return err
 		}
+		if r.mutedLike(t, until, tx.now) {
+			return nil
+		}
 		if err := tx.setMute(r, t, until); err != nil {
 			return err
 		}
@@ -464,6 +469,22 @@ func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say 
 		return err
 	})
 	return out, err
+}
+
+// sameMute is by how much a mute must move an end for it to be a change: who presses
+// twice means once.
+const sameMute = 60_000 // ms
+
+// mutedLike says that t, or everybody if t is nobody, is muted like that already.
+func (r *roomRow) mutedLike(t Member, until, now int64) bool {
+	have := t.BannedUntil
+	if t.User == 0 {
+		have = r.BannedUntil
+	}
+	if until <= now || have <= now {
+		return until <= now && have <= now
+	}
+	return max(have, until)-min(have, until) < sameMute
 }
 
 // setMute mutes t, or everybody if t is nobody.

@@ -34,6 +34,7 @@ type Config struct {
 	RoomSends      float64       // per second and room; 0 no limit
 	RoomMembers    int           // most of a new room
 	OwnedRooms     int           // most that one account may own; 0 any number
+	RoomsPerHour   int           // most that one account may make; 0 any number
 	RoomName       int           // most characters of a room's name
 	RoomNotice     int           // most characters of its notice
 	Retention      time.Duration // how long messages are kept; 0 for ever
@@ -113,6 +114,7 @@ type Service struct {
 	quits   quits
 	applies *limit.Window
 	joins   *limit.Window // by links
+	creates *limit.Window // of rooms
 	firsts  *limit.Window // applications of new accounts
 	reports *limit.Window
 	line    chan committed
@@ -145,7 +147,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
 		sends: limit.NewBucket(deps.Now), rooms: limit.NewBucket(deps.Now),
-		applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now),
+		applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now), creates: limit.NewWindow(time.Hour, deps.Now),
 		firsts: limit.NewWindow(longestNew, deps.Now), reports: limit.NewWindow(time.Hour, deps.Now),
 		line: make(chan committed, lineLength), stopped: make(chan struct{}),
 	}

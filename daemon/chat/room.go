@@ -98,22 +98,22 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 	case contains(invitees, c.User):
 		return Invited{}, protocol.Errorf(protocol.CodeBadValue, "selfInvite")
 	}
+	if err := s.takeSend(c); err != nil {
+		return Invited{}, err
+	}
 	if room == 0 {
 		return s.createRoom(ctx, c, invitees)
 	}
-	if text != "" {
-		if err := checkText("Message", text, 0, maxInviteText); err != nil {
-			return Invited{}, err
-		}
-		var err error
-		if text, err = s.deps.Censor.Apply(text); err != nil {
-			return Invited{}, err
-		}
+	text, err := s.inviteText(ctx, c, room, text)
+	if err != nil {
+		return Invited{}, err
 	}
-	m, err := s.store.Invite(ctx, c.by(), room, invitees, func(inviter string, nicknames []string) store.NewRoomMessage {
+	m, err := s.store.Invite(ctx, c.by(), room, invitees, func(inviter string, nicknames []string, muted bool) store.NewRoomMessage {
 		n := s.note(protocol.TypeInvited, "membersInvited", inviter, joinNames(nicknames))
 		n.From = c.User
-		if text != "" { // the app writes it in its user's language
+		// The app writes it in its user's language. Who is muted may invite, but the
+		// words are the server's.
+		if text != "" && !muted {
 			n.System, n.Content = false, text
 		}
 		return n
@@ -126,6 +126,22 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 }
 
 const maxInviteText = 500 // characters
+
+// inviteText looks at what the inviter's phone says to the group: it is a message
+// like others.
+func (s *Service) inviteText(ctx context.Context, c Caller, room int64, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if err := checkText("Message", text, 0, maxInviteText); err != nil {
+		return "", err
+	}
+	text, err := s.deps.Censor.Apply(text)
+	if err != nil {
+		return "", err
+	}
+	return text, s.roomRate(ctx, c, room)
+}
 
 func contains(list []int64, v int64) bool {
 	for _, x := range list {
@@ -151,6 +167,9 @@ func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (I
 		return Invited{}, err
 	}
 	cfg := s.cfg.Load()
+	if wait := s.creates.Take(strconv.FormatInt(c.User, 10), cfg.RoomsPerHour); wait > 0 {
+		return Invited{}, protocol.TooOften(wait)
+	}
 	first := s.note(protocol.TypeText, "createNewRoom")
 	first.From = c.User
 	m, err := s.store.CreateRoom(ctx, store.NewRoom{
@@ -226,6 +245,9 @@ func (q *quits) recent(user, room int64, now time.Time) bool {
 // owner is followed by the oldest admin, else the oldest member; the last one
 // dissolves the room.
 func (s *Service) QuitRoom(ctx context.Context, c Caller, room int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	if err := s.store.Quit(ctx, c.User, room, s.quitTexts()); err != nil {
 		return s.roomError(err)
 	}
@@ -247,6 +269,9 @@ func (s *Service) QuitAll(ctx context.Context, user int64) error {
 
 // RemoveMember takes a member with a lower role out of a room.
 func (s *Service) RemoveMember(ctx context.Context, c Caller, room, target int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.RemoveMember(ctx, c.by(), room, target, func(_, nick string) store.NewRoomMessage {
 		return s.note(protocol.TypeRemoved, "memberRemoved", nick)
 	})
@@ -262,6 +287,9 @@ func (s *Service) MuteRoom(ctx context.Context, c Caller, room, target int64, ba
 	if banType < 1 || banType > len(banTimes) {
 		return badValue("Type", "roomBanDuration")
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	until := s.now().Add(banTimes[banType-1]).UnixMilli()
 	_, err := s.store.Mute(ctx, c.by(), room, target, until, func(nick string) store.NewRoomMessage {
 		if target == 0 {
@@ -274,6 +302,9 @@ func (s *Service) MuteRoom(ctx context.Context, c Caller, room, target int64, ba
 
 // UnmuteRoom lets one member, or everybody (target 0), write again.
 func (s *Service) UnmuteRoom(ctx context.Context, c Caller, room, target int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	_, err := s.store.Mute(ctx, c.by(), room, target, 0, func(nick string) store.NewRoomMessage {
 		if target == 0 {
 			return s.note(protocol.TypeUnban, "relieveBannedAll")
@@ -297,6 +328,9 @@ func (s *Service) RenameRoom(ctx context.Context, c Caller, room int64, name str
 	if err != nil {
 		return err
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Name: &name}, func(operator string) store.NewRoomMessage {
 		return s.note(protocol.TypeRoomName, "roomRenamed", operator, name)
 	}))
@@ -311,6 +345,14 @@ func (s *Service) SetRoomAvatar(ctx context.Context, c Caller, room int64, avata
 	if !isWebURL(avatar) {
 		return nil
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
+	return s.setAvatar(ctx, c, room, avatar)
+}
+
+// setAvatar is SetRoomAvatar for what was counted as a message.
+func (s *Service) setAvatar(ctx context.Context, c Caller, room int64, avatar string) error {
 	if len(avatar) > maxAvatar || strings.ContainsFunc(avatar, func(r rune) bool { return r <= ' ' || r == '\'' || r == '"' || r == '<' || r == '\\' || r > '~' }) {
 		return badValue("Avatar", "badURL")
 	}
@@ -333,6 +375,9 @@ func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notic
 	if err != nil {
 		return err
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Notice: &notice}, func(string) store.NewRoomMessage {
 		if notice == "" {
 			return s.note(protocol.TypeInvited, "noticeGone")
@@ -343,11 +388,17 @@ func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notic
 
 // SetRoomOptions changes who may come; nil stays.
 func (s *Service) SetRoomOptions(ctx context.Context, c Caller, room int64, approval, openInvite *bool) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Approval: approval, OpenInvite: openInvite}, nil))
 }
 
 // SetAdmins makes users the complete set of a room's admins.
 func (s *Service) SetAdmins(ctx context.Context, c Caller, room int64, users []int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetAdmins(ctx, c.by(), room, users, func(nicknames []string) store.NewRoomMessage {
 		if len(nicknames) == 0 {
 			return s.note(protocol.TypeInvited, "noAdmins")
@@ -358,6 +409,9 @@ func (s *Service) SetAdmins(ctx context.Context, c Caller, room int64, users []i
 
 // TransferRoom hands a room over.
 func (s *Service) TransferRoom(ctx context.Context, c Caller, room, heir int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.Transfer(ctx, c.by(), room, heir, s.cfg.Load().OwnedRooms, func(nick string) store.NewRoomMessage {
 		return s.note(protocol.TypeInvited, "ownerChanged", nick)
 	})
@@ -367,5 +421,8 @@ func (s *Service) TransferRoom(ctx context.Context, c Caller, room, heir int64) 
 
 // DissolveRoom ends a room.
 func (s *Service) DissolveRoom(ctx context.Context, c Caller, room int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.Dissolve(ctx, c.by(), room, s.note(protocol.TypeBan, "dissolveRoom")))
 }

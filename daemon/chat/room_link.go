@@ -29,6 +29,9 @@ func (s *Service) CreateLink(ctx context.Context, c Caller, room int64, valid ti
 	case uses < 0 || uses > maxLinkUses:
 		return store.Link{}, badRange("Uses", 0, maxLinkUses)
 	}
+	if err := s.takeSend(c); err != nil {
+		return store.Link{}, err
+	}
 	b := make([]byte, linkBytes)
 	rand.Read(b) //nolint:errcheck // never fails since Go 1.24
 	l := store.Link{Code: base64.RawURLEncoding.EncodeToString(b), Room: room, MaxUses: uses}
@@ -56,6 +59,9 @@ func (s *Service) Links(ctx context.Context, c Caller, room int64) ([]store.Link
 
 // RevokeLink makes a link worthless.
 func (s *Service) RevokeLink(ctx context.Context, c Caller, room int64, code string) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	if err := s.asRoomAdmin(ctx, c, room); err != nil {
 		return err
 	}
@@ -100,6 +106,9 @@ func (s *Service) Requests(ctx context.Context, c Caller, room int64) ([]store.R
 
 // AnswerRequest lets somebody in who waits, or turns them away.
 func (s *Service) AnswerRequest(ctx context.Context, c Caller, room, user int64, accept bool) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.AnswerRequest(ctx, c.by(), room, user, accept, func(_ string, nicknames []string) store.NewRoomMessage {
 		n := s.note(protocol.TypeInvited, "memberJoined", joinNames(nicknames))
 		n.From = c.User

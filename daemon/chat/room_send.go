@@ -28,9 +28,8 @@ const roomBurst = 2
 // the message is on disk. Codes: as SendPrivate; CodeForbidden also for who is no
 // member, or is muted.
 func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, error) {
-	cfg := s.cfg.Load()
-	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
-		return Receipt{}, protocol.TooOften(wait)
+	if err := s.takeSend(c); err != nil {
+		return Receipt{}, err
 	}
 	if err := checkRoomSend(c, m); err != nil {
 		return Receipt{}, err
@@ -153,7 +152,7 @@ func (s *Service) swallow(ctx context.Context, c Caller, m RoomSend) (Receipt, e
 		if !isWebURL(m.Content) {
 			return Receipt{}, badValue("Message", "badURL")
 		}
-		if err := s.SetRoomAvatar(ctx, c, m.Room, m.Content); err != nil {
+		if err := s.setAvatar(ctx, c, m.Room, m.Content); err != nil {
 			return Receipt{}, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -471,5 +472,177 @@ func TestARoomThatNobodyDissolvesEndsForItsMembers(t *testing.T) {
 	}
 	if _, err := w.chat.RoomOf(t.Context(), room); protocol.CodeOf(err) != protocol.CodeUnknown {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// still is a clock that only the test moves.
+type still struct{ ms atomic.Int64 }
+
+func newStill() *still {
+	c := &still{}
+	c.ms.Store(1_800_000_000_000)
+	return c
+}
+
+func (c *still) now() time.Time       { return time.UnixMilli(c.ms.Load()) }
+func (c *still) add(by time.Duration) { c.ms.Add(by.Milliseconds()) }
+
+// A muted member wrote to the group by inviting somebody with a text.
+func TestTheTextOfAnInvitationIsAMessageLikeOthers(t *testing.T) {
+	cfg := usual()
+	cfg.RoomSends, cfg.SendsPerSecond, cfg.SendBurst = 2, 1, 10
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b, d := w.phone("a"), w.phone("b"), w.phone("d")
+	room := w.room(a, b)
+	yes := true
+	if err := w.chat.SetRoomOptions(t.Context(), a.c, room, nil, &yes); err != nil {
+		t.Fatal(err)
+	}
+	invite := func(by phone, text string) (chat.Invited, error) {
+		t.Helper()
+		in, err := w.chat.Invite(t.Context(), by.c, room, []int64{d.user}, text)
+		if err == nil {
+			if err := w.chat.QuitAll(t.Context(), d.user); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return in, err
+	}
+	for _, target := range []int64{b.user, 0} {
+		if err := w.chat.MuteRoom(t.Context(), a.c, room, target, 1); err != nil {
+			t.Fatal(err)
+		}
+		if in, err := invite(b, "buy now"); err != nil || in.Text != "b invited d to the group." {
+			t.Errorf("muted, said %q, %v", in.Text, err)
+		}
+		if err := w.chat.UnmuteRoom(t.Context(), a.c, room, target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in, err := invite(b, "look who is here"); err != nil || in.Text != "look who is here" {
+		t.Errorf("said %q, %v", in.Text, err)
+	}
+	for range 3 {
+		if _, err := invite(b, "again"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := invite(b, "again"); protocol.CodeOf(err) != protocol.CodeTooOften {
+		t.Errorf("beyond the rate of the room: %v", err)
+	}
+	for range 3 {
+		if _, err := invite(b, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := invite(b, ""); protocol.CodeOf(err) != protocol.CodeTooOften {
+		t.Errorf("beyond the rate of the account: %v", err)
+	}
+}
+
+// What somebody does in a group counts like a message.
+func TestWhatIsDoneInARoomHasARate(t *testing.T) {
+	cfg := usual()
+	cfg.SendsPerSecond, cfg.SendBurst = 1, 1
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b)
+	yes := true
+	ctx := t.Context()
+	link := func() error { _, err := w.chat.CreateLink(ctx, a.c, room, 0, 0); return err }
+	for name, do := range map[string]func() error{
+		"invite":   func() error { _, err := w.chat.Invite(ctx, a.c, room, []int64{c.user}, ""); return err },
+		"create":   func() error { _, err := w.chat.Invite(ctx, a.c, 0, []int64{c.user}, ""); return err },
+		"remove":   func() error { return w.chat.RemoveMember(ctx, a.c, room, b.user) },
+		"mute":     func() error { return w.chat.MuteRoom(ctx, a.c, room, 0, 1) },
+		"unmute":   func() error { return w.chat.UnmuteRoom(ctx, a.c, room, 0) },
+		"rename":   func() error { return w.chat.RenameRoom(ctx, a.c, room, "x") },
+		"avatar":   func() error { return w.chat.SetRoomAvatar(ctx, a.c, room, "http://h/a") },
+		"notice":   func() error { return w.chat.SetRoomNotice(ctx, a.c, room, "x") },
+		"options":  func() error { return w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil) },
+		"admins":   func() error { return w.chat.SetAdmins(ctx, a.c, room, nil) },
+		"transfer": func() error { return w.chat.TransferRoom(ctx, a.c, room, b.user) },
+		"link":     link,
+		"revoke":   func() error { return w.chat.RevokeLink(ctx, a.c, room, "x") },
+		"answer":   func() error { return w.chat.AnswerRequest(ctx, a.c, room, c.user, true) },
+		"dissolve": func() error { return w.chat.DissolveRoom(ctx, a.c, room) },
+		"quit":     func() error { return w.chat.QuitRoom(ctx, a.c, room) },
+		"push avatar": func() error {
+			return errOf(w.chat.SendRoom(ctx, a.c, chat.RoomSend{Room: room, Type: protocol.TypeRoomAvatar, Content: "http://h/b"}))
+		},
+	} {
+		clock.add(time.Minute) // nobody is held back by the last call
+		if err := link(); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(); protocol.CodeOf(err) != protocol.CodeTooOften {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+func TestHowManyRoomsOneMakesAnHour(t *testing.T) {
+	cfg := usual()
+	cfg.RoomsPerHour = 3
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b := w.phone("a"), w.phone("b")
+	by := a.c
+	by.Admin = true
+	create := func() error { return errOf(w.chat.Invite(t.Context(), by, 0, []int64{b.user}, "")) }
+	for i := range 4 {
+		if err := create(); (protocol.CodeOf(err) == protocol.CodeTooOften) != (i == 3) {
+			t.Errorf("room %d: %v", i+1, err)
+		}
+	}
+	clock.add(2 * time.Hour)
+	if err := create(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who says the same again says nothing new.
+func TestWhatChangesNothingIsNotSaid(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	ctx := t.Context()
+	for range 3 {
+		for _, err := range []error{
+			w.chat.UnmuteRoom(ctx, a.c, room, b.user), w.chat.UnmuteRoom(ctx, a.c, room, 0),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 3 {
+		for _, err := range []error{
+			w.chat.MuteRoom(ctx, a.c, room, b.user, 5), w.chat.MuteRoom(ctx, a.c, room, 0, 1), w.chat.RenameRoom(ctx, a.c, room, "x"),
+			w.chat.SetRoomNotice(ctx, a.c, room, "y"), w.chat.SetAdmins(ctx, a.c, room, nil),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.chat.MuteRoom(ctx, a.c, room, b.user, 1); err != nil {
+		t.Fatal(err)
+	}
+	want := "User b is muted for 10 minutes|Notice: y|a changed the name of the group to x.|Everybody is muted.|User b is muted permanently|The group was created."
+	var got []string
+	for _, i := range w.syncRoom(b, room, 0) {
+		got = append(got, i.Content)
+	}
+	if strings.Join(got, "|") != want {
+		t.Errorf("said %q", got)
+	}
+	mutes, err := w.store.AuditEntries(ctx, store.AuditFilter{Action: "room.mute", Limit: 10})
+	if err != nil || len(mutes) != 3 {
+		t.Errorf("audited %+v, %v", mutes, err)
 	}
 }

@@ -55,9 +55,8 @@ func stored(t protocol.MessageType) bool {
 // contacts, or a type that clients may not send), CodeUnknown (recall of what is
 // not there), CodeConflict, CodeNoRoom.
 func (s *Service) SendPrivate(ctx context.Context, c Caller, m Send) (Receipt, error) {
-	cfg := s.cfg.Load()
-	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
-		return Receipt{}, protocol.TooOften(wait)
+	if err := s.takeSend(c); err != nil {
+		return Receipt{}, err
 	}
 	if err := checkSend(c, m); err != nil {
 		return Receipt{}, err
@@ -78,6 +77,19 @@ func (s *Service) SendPrivate(ctx context.Context, c Caller, m Send) (Receipt, e
 	default:
 		return Receipt{}, protocol.Errorf(protocol.CodeForbidden, "typeNotAllowed")
 	}
+}
+
+// takeSend counts something that somebody writes, or does in a group. Who acts
+// over the control socket is not counted.
+func (s *Service) takeSend(c Caller) error {
+	if c.User == 0 || c.User == protocol.BuiltInUserID {
+		return nil
+	}
+	cfg := s.cfg.Load()
+	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
+		return protocol.TooOften(wait)
+	}
+	return nil
 }
 
 // checkSend refuses what no type may have.
