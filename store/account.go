@@ -200,7 +200,18 @@ func (s *Store) mustChange(ctx context.Context, query string, args ...any) error
 
 // SetLanguage remembers the language a user last used.
 func (s *Store) SetLanguage(ctx context.Context, id int64, language string) error {
-	return s.mustChange(ctx, `UPDATE account SET language = ? WHERE id = ?`, language, id)
+	return s.update(ctx, func(tx *Tx) error {
+		n, err := tx.changed(`UPDATE account SET language = ? WHERE id = ?`, language, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			tx.wrote = false // nothing to roll back
+			return ErrNotFound
+		}
+		tx.onCommit(func() { s.languages.forget(id) })
+		return nil
+	})
 }
 
 // SetSingleDevice changes whether a login ends the user's other ones.

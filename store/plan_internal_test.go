@@ -208,7 +208,7 @@ func runRooms(t *testing.T, s *Store, owner, member int64) {
 	_, err10 := s.RoomPosition(ctx, m.Room, member)
 	_, err11 := s.RoomMembers(ctx, m.Room, MemberFilter{Limit: 10})
 	_, err12 := s.RoomMemberIDs(ctx, m.Room)
-	_, err13 := s.MemberLanguages(ctx, m.Room)
+	_, err13 := s.Languages(ctx, []int64{member})
 	_, err14 := s.RoomsOf(ctx, member)
 	err8 := s.Dissolve(ctx, By{Admin: true}, m.Room, NewRoomMessage{})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13, err14); err != nil {

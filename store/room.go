@@ -302,25 +302,6 @@ func (s *Store) RoomMemberIDs(ctx context.Context, room int64) ([]int64, error) 
 	return collect(rows, err, scanInt)
 }
 
-// MemberLanguages are the languages that members of a room have chosen.
-func (s *Store) MemberLanguages(ctx context.Context, room int64) (map[int64]string, error) {
-	rows, err := s.viewRows(ctx, `SELECT m.user_id, a.language FROM room_member m JOIN account a ON a.id = m.user_id WHERE m.room_id = ? AND a.language <> ''`, room)
-	type pair struct {
-		user     int64
-		language string
-	}
-	list, err := collect(rows, err, func(r scanner) (pair, error) {
-		var p pair
-		err := r.Scan(&p.user, &p.language)
-		return p, err
-	})
-	m := make(map[int64]string, len(list))
-	for _, p := range list {
-		m[p.user] = p.language
-	}
-	return m, err
-}
-
 // RoomPosition is where a room's conversation stands for one of its members.
 type RoomPosition struct {
 	Position
