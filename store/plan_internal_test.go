@@ -25,6 +25,7 @@ var scansAllowed = []string{
 	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
 	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
 	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
+	`DELETE FROM audit WHERE id IN`,                              // ForgetAudit: in order of id, with a limit
 	`WITH counted AS`,                                            // RepairCounters
 }
 
@@ -133,6 +134,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.DeleteContact(ctx, a, b)
 	_ = s.RefuseApplication(ctx, a, b)
 	_ = s.ExpireApplications(ctx, 1)
+	_, _ = s.ForgetAudit(ctx, time.Hour, 10, 10)
 	session, _, err2 := s.Login(ctx, NewLogin{Account: a, TokenHash: make([]byte, 32), Alone: true})
 	_, _, _ = s.SessionByToken(ctx, make([]byte, 32))
 	_, _ = s.Sessions(ctx, a)

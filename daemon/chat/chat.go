@@ -186,16 +186,21 @@ const (
 	// people wrote: long enough to see who comes back, and not for ever, because
 	// the messages themselves may be gone.
 	keepReports = 180 * 24 * time.Hour
+
+	// keepAudit and maxAudit bound the audit log: a year is long enough to ask
+	// who did it, and a million entries are some 100 MB.
+	keepAudit = 366 * 24 * time.Hour
+	maxAudit  = 1_000_000
 )
 
-// expireAll deletes messages past retention or cap, and old reports, in small
-// batches.
+// expireAll deletes messages past retention or cap, old reports and old audit
+// entries, in small batches.
 func (s *Service) expireAll(ctx context.Context) {
 	t := time.NewTicker(expireEvery)
 	defer t.Stop()
 	for {
-		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx), s.expireReports(ctx)); err != nil && ctx.Err() == nil {
-			s.log.Warn("old messages or reports not deleted", "err", err)
+		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx), s.expireReports(ctx), s.expireAudit(ctx)); err != nil && ctx.Err() == nil {
+			s.log.Warn("old messages, reports or audit entries not deleted", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -221,6 +226,15 @@ func (s *Service) expireOld(ctx context.Context) error {
 func (s *Service) expireReports(ctx context.Context) error {
 	for {
 		n, err := s.store.ForgetReports(ctx, keepReports, expireBatch)
+		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
+			return err
+		}
+	}
+}
+
+func (s *Service) expireAudit(ctx context.Context) error {
+	for {
+		n, err := s.store.ForgetAudit(ctx, keepAudit, maxAudit, expireBatch)
 		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
 			return err
 		}
