@@ -179,6 +179,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
+		QuitTexts:  d.chat.QuitTexts(),
 		Censor:     d.words.censor,
 		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})

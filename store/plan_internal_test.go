@@ -166,7 +166,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.InviteUsable(ctx, "x")
 	_, _ = s.CreateAccount(ctx, NewAccount{Username: "joined", Nickname: "x", Role: RoleUser, Invite: "x"})
 	_ = s.RevokeInvite(ctx, "x")
-	_, _, _ = s.DeleteAccount(ctx, a, 0)
+	_, _, _ = s.DeleteAccount(ctx, a, 0, QuitTexts{})
 	_ = s.FreeNames(ctx)
 	_, _ = s.Setting(ctx, "x")
 	_ = s.SetSetting(ctx, "x", "y")

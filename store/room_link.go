@@ -79,8 +79,9 @@ func (s *Store) RevokeLink(ctx context.Context, by By, room int64, code string) 
 
 // JoinByLink makes a user a member of the link's room, or, where admins decide,
 // keeps a request; then joined is false. A request again changes its message.
-// Errors: ErrNotFound (no such link, or it works no more), ErrConflict (is a
-// member), ErrRoomFull.
+// Errors: ErrNotFound (no such link, or it works no more), ErrNoUser (the account
+// is gone), ErrConflict (is a member), ErrRoomFull, ErrRemoved (an admin took the
+// user out, and admins do not decide who comes).
 func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string, say func(inviter string, nicknames []string) NewRoomMessage) (room Room, joined bool, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
 		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.code = ? AND `+linkAlive, code, tx.now))
@@ -92,11 +93,8 @@ func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string
 			return err
 		}
 		room, joined = r.Room, false
-		if _, ok := r.members.Find(user); ok {
-			return ErrConflict
-		}
-		if r.members.Len() >= r.MemberLimit {
-			return ErrRoomFull
+		if err := tx.mayJoin(r, user); err != nil {
+			return err
 		}
 		if r.Approval {
 			return tx.request(r.ID, user, code, message)
@@ -110,6 +108,30 @@ func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string
 		return err
 	})
 	return room, joined, err
+}
+
+// mayJoin says what keeps a user from joining by a link.
+func (tx *Tx) mayJoin(r *roomRow, user int64) error {
+	there, err := tx.isThere(user)
+	if err != nil {
+		return err
+	}
+	f, err := tx.former(r.ID, user)
+	if err != nil {
+		return err
+	}
+	_, member := r.members.Find(user)
+	switch {
+	case !there:
+		return ErrNoUser
+	case member:
+		return ErrConflict
+	case f.removed && !r.Approval:
+		return ErrRemoved
+	case r.members.Len() >= r.MemberLimit:
+		return ErrRoomFull
+	}
+	return nil
 }
 
 // ErrTooManyRequests: as many wait for a room's admins as may.

@@ -50,9 +50,9 @@ func (tx *Tx) sendRoom(m NewRoomMessage) (Message, error) {
 	return tx.appendRoom(r, m, News{})
 }
 
-// muted says whether a member may not write now (ms).
 func (r *roomRow) muted(m Member, now int64) bool {
-	return m.Role < RoleRoomAdmin && (r.BannedUntil > now || m.BannedUntil > now)
+	all, own := r.Muted(m, now)
+	return all || own
 }
 
 // repeatedInRoom looks for an earlier send with this client id. Seq is 0 if none.

@@ -51,8 +51,8 @@ type Config struct {
 	NewAccount           time.Duration // how long an account is new, see TooNew; 0 never
 }
 
-// Deps is what the service needs. All fields but Censor, Evict, Verifier, Logger
-// and Now are required.
+// Deps is what the service needs. All fields but QuitTexts, Censor, Evict,
+// Verifier, Logger and Now are required.
 type Deps struct {
 	Store *store.Store
 	// SealKey seals second-factor secrets in the database; 32 bytes.
@@ -68,6 +68,9 @@ type Deps struct {
 	// Leaving takes a user out of what other features keep of them, before the
 	// account is deleted.
 	Leaving func(ctx context.Context, user int64) error
+	// QuitTexts make what the members of a group are told when the account goes
+	// that came into it after Leaving.
+	QuitTexts store.QuitTexts
 	// Censor decides about names.
 	Censor filter.Censor
 	// Evict closes the connections of banned addresses.

@@ -44,6 +44,7 @@ func (s *Service) roomError(err error) error {
 		store.ErrRole:         protocol.Errorf(protocol.CodeForbidden, "roomRole"),
 		store.ErrMuted:        protocol.Errorf(protocol.CodeForbidden, "mutedInRoom"),
 		store.ErrRoomFull:     protocol.Errorf(protocol.CodeNoRoom, "userRoomMemberLimit", cfg.RoomMembers),
+		store.ErrRemoved:      protocol.Errorf(protocol.CodeForbidden, "removedMember"),
 		store.ErrTooManyRooms: protocol.Errorf(protocol.CodeNoRoom, "tooManyRooms", cfg.OwnedRooms),
 		store.ErrNotContact:   protocol.Errorf(protocol.CodeForbidden, "notContacts"),
 		store.ErrNoUser:       protocol.Errorf(protocol.CodeUnknown, "noSuchMember"),
@@ -248,14 +249,15 @@ func (s *Service) QuitRoom(ctx context.Context, c Caller, room int64) error {
 	if err := s.takeSend(c); err != nil {
 		return err
 	}
-	if err := s.store.Quit(ctx, c.User, room, s.quitTexts()); err != nil {
+	if err := s.store.Quit(ctx, c.User, room, s.QuitTexts()); err != nil {
 		return s.roomError(err)
 	}
 	s.quits.add(c.User, room, s.now())
 	return nil
 }
 
-func (s *Service) quitTexts() store.QuitTexts {
+// QuitTexts make what the members of a room are told when one leaves.
+func (s *Service) QuitTexts() store.QuitTexts {
 	return store.QuitTexts{
 		Left: func(nick string) store.NewRoomMessage { return s.note(protocol.TypeLeft, "memberLeft", nick) },
 		Heir: func(nick string) store.NewRoomMessage { return s.note(protocol.TypeInvited, "ownerChanged", nick) },
@@ -264,7 +266,7 @@ func (s *Service) quitTexts() store.QuitTexts {
 
 // QuitAll takes a user out of all rooms, before the account is deleted.
 func (s *Service) QuitAll(ctx context.Context, user int64) error {
-	return s.roomError(s.store.QuitAll(ctx, user, s.quitTexts()))
+	return s.roomError(s.store.QuitAll(ctx, user, s.QuitTexts()))
 }
 
 // RemoveMember takes a member with a lower role out of a room.
@@ -274,7 +276,7 @@ func (s *Service) RemoveMember(ctx context.Context, c Caller, room, target int64
 	}
 	err := s.store.RemoveMember(ctx, c.by(), room, target, func(_, nick string) store.NewRoomMessage {
 		return s.note(protocol.TypeRemoved, "memberRemoved", nick)
-	})
+	}, s.QuitTexts().Heir)
 	return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "canNotRemoveMember"))
 }
 
@@ -297,7 +299,7 @@ func (s *Service) MuteRoom(ctx context.Context, c Caller, room, target int64, ba
 		}
 		return s.note(protocol.TypeBan, "bannedUser", nick, protocol.TextKey("bannedTimeType"+strconv.Itoa(banType)))
 	})
-	return s.roomError(err)
+	return s.muteError(c, target, err)
 }
 
 // UnmuteRoom lets one member, or everybody (target 0), write again.
@@ -311,7 +313,18 @@ func (s *Service) UnmuteRoom(ctx context.Context, c Caller, room, target int64) 
 		}
 		return s.note(protocol.TypeUnban, "relievedUser", nick, protocol.TextKey("relieveBannedUser"))
 	})
-	return s.roomError(err)
+	return s.muteError(c, target, err)
+}
+
+// muteError says why somebody may not mute, or end a mute.
+func (s *Service) muteError(c Caller, target int64, err error) error {
+	switch target {
+	case 0:
+		return s.roomError(err)
+	case c.User:
+		return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "muteSelf"))
+	}
+	return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "canNotMuteMember"))
 }
 
 // RenameRoom gives a room a new name. An apostrophe is written as another one,

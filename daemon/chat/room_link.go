@@ -92,6 +92,8 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 		return n
 	})
 	err = instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchLink")
+	err = instead(err, store.ErrRemoved, protocol.CodeForbidden, "youWereRemovedByAdmin")
+	err = instead(err, store.ErrNoUser, protocol.CodeUnknown, "noSuchUser")
 	err = instead(err, store.ErrTooManyRequests, protocol.CodeNoRoom, "requestsFull")
 	return room, joined, s.roomError(instead(err, store.ErrConflict, protocol.CodeConflict, "isMember"))
 }

@@ -30,12 +30,9 @@ func (s *Service) Room(ctx context.Context, c Caller, room int64) (RoomView, err
 	if err != nil {
 		return RoomView{}, s.roomError(err)
 	}
-	now := s.now().UnixMilli()
 	v := RoomView{Room: r, Role: m.Role}
 	// Admins may write; the app would show them the bar all the same.
-	if m.Role < store.RoleRoomAdmin {
-		v.MutedAll, v.MutedUser = r.BannedUntil > now, m.BannedUntil > now
-	}
+	v.MutedAll, v.MutedUser = r.Muted(m, s.now().UnixMilli())
 	return v, nil
 }
 

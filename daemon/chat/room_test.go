@@ -646,3 +646,158 @@ func TestWhatChangesNothingIsNotSaid(t *testing.T) {
 		t.Errorf("audited %+v, %v", mutes, err)
 	}
 }
+
+// A mute was lifted by leaving and coming back.
+func TestAMuteDoesNotEndByLeaving(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.chat.MuteRoom(ctx, a.c, room, b.user, 5); err != nil {
+		t.Fatal(err)
+	}
+	say := func() protocol.Code {
+		return protocol.CodeOf(errOf(w.chat.SendRoom(ctx, b.c, chat.RoomSend{Room: room, Content: "x"})))
+	}
+	for range 2 {
+		if err := w.chat.QuitRoom(ctx, b.c, room); err != nil {
+			t.Fatal(err)
+		}
+		if _, joined, err := w.chat.JoinRoom(ctx, b.c, link.Code, ""); err != nil || !joined {
+			t.Fatal(joined, err)
+		}
+		if got := say(); got != protocol.CodeForbidden {
+			t.Errorf("writes again: code %d", got)
+		}
+	}
+	muted, err := w.chat.Muted(ctx, a.c, room)
+	if err != nil || len(muted) != 1 || muted[0].User != b.user {
+		t.Errorf("muted: %+v, %v", muted, err)
+	}
+	if err := w.chat.UnmuteRoom(ctx, a.c, room, b.user); err != nil {
+		t.Fatal(err)
+	}
+	if got := say(); got != 0 {
+		t.Errorf("after the end of the mute: code %d", got)
+	}
+}
+
+// Who was taken out came straight back, by any link or by any friend.
+func TestWhoWasRemovedComesBackOnlyThroughAnAdmin(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	yes, no := true, false
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 0)
+	if err == nil {
+		err = w.chat.SetRoomOptions(ctx, a.c, room, nil, &yes)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func() (bool, error) { _, joined, err := w.chat.JoinRoom(ctx, b.c, link.Code, ""); return joined, err }
+	invite := func(by phone) error { return errOf(w.chat.Invite(ctx, by.c, room, []int64{b.user}, "")) }
+	remove := func() {
+		t.Helper()
+		if err := w.chat.RemoveMember(ctx, a.c, room, b.user); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := join(); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("by the link: %v", err)
+		}
+		if err := invite(c); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("by a member: %v", err)
+		}
+	}
+	remove()
+	if err := invite(a); err != nil {
+		t.Errorf("by the owner: %v", err)
+	}
+	remove()
+	if err := w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil); err != nil {
+		t.Fatal(err)
+	}
+	if joined, err := join(); joined || err != nil {
+		t.Errorf("a request: %v, %v", joined, err)
+	}
+	if err := w.chat.AnswerRequest(ctx, a.c, room, b.user, true); err != nil {
+		t.Errorf("approved: %v", err)
+	}
+	if err := w.chat.SetRoomOptions(ctx, a.c, room, &no, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, back := range []func() error{func() error { return errOf(join()) }, func() error { return invite(c) }} {
+		if err := w.chat.QuitRoom(ctx, b.c, room); err != nil {
+			t.Fatal(err)
+		}
+		if err := back(); err != nil {
+			t.Errorf("after leaving: %v", err)
+		}
+	}
+}
+
+// The site stands above the owner of a group.
+func TestTheSiteMutesAndRemovesOwners(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	site := w.phone("site")
+	site.c.Admin = true
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	if err := w.chat.SetAdmins(ctx, a.c, room, []int64{c.user}); err != nil {
+		t.Fatal(err)
+	}
+	say := func(p phone) protocol.Code {
+		return protocol.CodeOf(errOf(w.chat.SendRoom(ctx, p.c, chat.RoomSend{Room: room, Content: "x"})))
+	}
+	for _, p := range []phone{a, c} {
+		if err := w.chat.MuteRoom(ctx, site.c, room, p.user, 2); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := w.chat.Room(ctx, p.c, room); err != nil || !v.MutedUser || say(p) != protocol.CodeForbidden {
+			t.Errorf("%d writes: %v", p.user, err)
+		}
+	}
+	for _, err := range []error{w.chat.UnmuteRoom(ctx, a.c, room, c.user), w.chat.MuteRoom(ctx, a.c, room, c.user, 1), w.chat.UnmuteRoom(ctx, a.c, room, a.user)} {
+		if protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("the owner changed it: %v", err)
+		}
+	}
+	if err := w.chat.UnmuteRoom(ctx, site.c, room, c.user); err != nil || say(c) != 0 {
+		t.Errorf("unmuted: %v", err)
+	}
+	flush(w)
+	for _, p := range []phone{a, b} {
+		w.gw.connect(p.user, p.c.Session)
+	}
+	if err := w.chat.RemoveMember(ctx, site.c, room, a.user); err != nil {
+		t.Fatal(err)
+	}
+	flush(w)
+	if got := w.gw.take(a.user); len(got) != 1 || got[0].Type != protocol.TypeRemoved {
+		t.Errorf("the owner was told %d things", len(got))
+	}
+	var heard []string
+	for _, p := range w.gw.take(b.user) {
+		heard = append(heard, string(p.FeatureBody))
+	}
+	if len(heard) != 2 || !strings.Contains(heard[0], "a was removed from the group.") || !strings.Contains(heard[1], "c is the owner of the group now.") {
+		t.Errorf("the others were told %q", heard)
+	}
+	if list, err := w.chat.Admins(ctx, b.c, room); err != nil || len(list) != 1 || list[0].User != c.user || list[0].Role != store.RoleOwner {
+		t.Errorf("admins %+v, %v", list, err)
+	}
+	for _, p := range []phone{b, c} { // the last one is an owner, too
+		if err := w.chat.RemoveMember(ctx, site.c, room, p.user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.chat.RoomOf(ctx, room); protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("the empty room: %v", err)
+	}
+}
