@@ -180,6 +180,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
 		QuitTexts:  d.chat.QuitTexts(),
+		Gone:       func(ctx context.Context, user int64) { d.live.OwnerGone(ctx, user) },
 		Censor:     d.words.censor,
 		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})

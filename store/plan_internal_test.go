@@ -224,6 +224,7 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	on := act
 	on.Target = reader
 	m, _ := s.SendLive(ctx, NewLiveMessage{Room: r.ID, From: reader, Content: "x", ClientMsgID: "c"})
+	_, _ = s.LiveMessageByID(ctx, m.ServerMsgID)
 	_ = s.EditLive(ctx, act, "y", "")
 	_ = s.SetLiveSlow(ctx, act, 1)
 	_ = s.SetLiveWords(ctx, act, []string{"x"})

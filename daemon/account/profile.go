@@ -111,5 +111,6 @@ func (s *Service) Delete(ctx context.Context, p Principal, o Origin, password st
 	for _, peer := range peers {
 		s.deps.Unfriended(p.User, peer)
 	}
+	s.gone(ctx, p.User)
 	return nil
 }

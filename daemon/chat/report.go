@@ -121,7 +121,21 @@ func (s *Service) copyEvidence(ctx context.Context, c Caller, p *store.Report) e
 			return nil
 		}
 	}
-	return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
+	return s.copyLive(ctx, p)
+}
+
+// copyLive copies a message of a live room. Everybody may read those, also in a
+// room that was closed since.
+func (s *Service) copyLive(ctx context.Context, p *store.Report) error {
+	m, err := s.store.LiveMessageByID(ctx, p.Target)
+	if errors.Is(err, store.ErrNotFound) {
+		return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
+	}
+	if err != nil {
+		return fmt.Errorf("find reported message: %w", err)
+	}
+	p.Target, p.Sender, p.Content, p.MessageTime = m.ServerMsgID, m.From, m.Content, m.Time
+	return nil
 }
 
 // maySee says whether a user can see a message.
