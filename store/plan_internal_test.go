@@ -114,6 +114,7 @@ func runEverything(t *testing.T, s *Store) {
 	m, err := s.SendPrivate(ctx, NewMessage{From: a, To: b, Content: "x", ClientMsgID: "c"})
 	_, _ = s.RecallPrivate(ctx, NewMessage{From: a, To: b, Type: 6}, m.ServerMsgID, 0)
 	_, _ = s.MessageByID(ctx, m.ServerMsgID)
+	_, _ = s.Sent(ctx, a, "c")
 	_, _ = s.PrivatePositions(ctx, a)
 	_, _ = s.Incoming(ctx, m.Conversation, b, 0, 10)
 	_, _ = s.History(ctx, m.Conversation, 0, 10)

@@ -84,13 +84,18 @@ func (s *Store) RevokeLink(ctx context.Context, by By, room int64, code string) 
 // user out, and admins do not decide who comes).
 func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string, say func(inviter string, nicknames []string) NewRoomMessage) (room Room, joined bool, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
-		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.code = ? AND `+linkAlive, code, tx.now))
+		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.code = ? AND (`+linkAlive+
+			` OR (l.expires_at = 0 OR l.expires_at > ?) AND EXISTS (SELECT 1 FROM room_request q WHERE q.room_id = l.room_id AND q.user_id = ?))`,
+			code, tx.now, tx.now, user))
 		if err != nil {
 			return err
 		}
 		r, err := tx.room(l.Room)
 		if err != nil {
 			return err
+		}
+		if !r.Approval && l.MaxUses > 0 && l.Uses >= l.MaxUses {
+			return ErrNotFound // who waits may only change the request
 		}
 		room, joined = r.Room, false
 		if err := tx.mayJoin(r, user); err != nil {

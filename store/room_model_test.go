@@ -456,8 +456,12 @@ func (m *membership) admins() {
 	id, r := m.someRoom()
 	list := distinct(m.some())[:1]
 	want := r.allowed(u, store.RoleOwner)
-	if want == nil && (r.roles[list[0]] == 0 || r.roles[list[0]] == store.RoleOwner) {
+	switch {
+	case want != nil:
+	case r.roles[list[0]] == 0:
 		want = store.ErrNoUser
+	case r.roles[list[0]] == store.RoleOwner:
+		want = store.ErrConflict
 	}
 	err := m.s.SetAdmins(m.t.Context(), store.By{User: u}, id, list, func([]string) store.NewRoomMessage { return m.note(id) })
 	if !m.want("admins", err, want) {
@@ -538,7 +542,7 @@ func (m *membership) joinLink() {
 	}
 	var want error
 	switch {
-	case r.linkUses >= 2:
+	case r.linkUses >= 2 && !(r.approval && r.waiting[u]): // who waits may change the request
 		want = store.ErrNotFound
 	case r.roles[u] != 0:
 		want = store.ErrConflict

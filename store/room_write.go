@@ -655,7 +655,7 @@ func (s *Store) SetRoom(ctx context.Context, by By, room int64, c RoomChange, sa
 
 // SetAdmins makes users the complete set of admins. say makes the message from
 // their nicknames. Errors: ErrNotFound, ErrNotMember, ErrRole, ErrNoUser (one is
-// no member, or the owner).
+// no member), ErrConflict (one is the owner).
 func (s *Store) SetAdmins(ctx context.Context, by By, room int64, users []int64, say func(nicknames []string) NewRoomMessage) error {
 	return s.update(ctx, func(tx *Tx) error {
 		r, _, err := tx.roomAs(room, by, RoleOwner)
@@ -663,8 +663,12 @@ func (s *Store) SetAdmins(ctx context.Context, by By, room int64, users []int64,
 			return err
 		}
 		for _, u := range users {
-			if m, ok := r.members.Find(u); !ok || m.Role == RoleOwner {
+			m, ok := r.members.Find(u)
+			switch {
+			case !ok:
 				return ErrNoUser
+			case m.Role == RoleOwner:
+				return ErrConflict
 			}
 		}
 		changed := false

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"gtiv/protocol"
@@ -72,6 +71,12 @@ type Invited struct {
 	Name, Text string
 }
 
+// invited is the answer in the form of the app, which writes it into its database
+// of groups (wire.md K2).
+func (s *Service) invited(c Caller, m store.Message) Invited {
+	return Invited{Room: m.Room, Name: m.News.Name, Text: plainQuotes(protocol.TypeInvited, s.plainText(c.Language, m))}
+}
+
 const maxInvitees = 2000 // of one call, before doubles are taken out
 
 // ParseIDs reads a list of user ids with commas between them.
@@ -123,7 +128,7 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 		err = instead(err, store.ErrConflict, protocol.CodeConflict, "allMembers")
 		return Invited{}, s.roomError(instead(err, store.ErrNoUser, protocol.CodeUnknown, "noSuchUser"))
 	}
-	return Invited{Room: room, Name: m.News.Name, Text: s.plainText(c.Language, m)}, nil
+	return s.invited(c, m), nil
 }
 
 const maxInviteText = 500 // characters
@@ -134,10 +139,11 @@ func (s *Service) inviteText(ctx context.Context, c Caller, room int64, text str
 	if text == "" {
 		return "", nil
 	}
-	if err := checkText("Message", text, 0, maxInviteText); err != nil {
+	text, err := checkText("Message", text, 0, maxInviteText)
+	if err != nil {
 		return "", err
 	}
-	text, err := s.deps.Censor.Apply(text)
+	text, err = s.deps.Censor.Apply(text)
 	if err != nil {
 		return "", err
 	}
@@ -182,7 +188,7 @@ func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (I
 	if err != nil {
 		return Invited{}, s.roomError(instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchUser"))
 	}
-	return Invited{Room: m.Room, Name: m.News.Name, Text: s.plainText(c.Language, m)}, nil
+	return s.invited(c, m), nil
 }
 
 func clipRunes(s string, most int) string {
@@ -198,20 +204,20 @@ func (s *Service) plainText(language string, m store.Message) string {
 	return protocol.RenderSystem(protocol.LanguageOf(language, s.cfg.Load().Language), m.Content)
 }
 
-// checkText bounds a text that people write, in characters. Line breaks are the
-// only control characters it may have.
-func checkText(field, text string, least, most int) error {
+// checkText cleans a text that people write and bounds it, in characters.
+func checkText(field, text string, least, most int) (string, error) {
+	text, readable := protocol.CleanText(text)
 	n := utf8.RuneCountInString(text)
 	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }):
-		return badValue(field, "badText")
+	case !readable:
+		return "", badValue(field, "badText")
 	case n < least || n > most:
-		return &protocol.Error{
+		return "", &protocol.Error{
 			Code: protocol.CodeBadValue, Key: "badValue",
 			Args: []string{field, protocol.TextKey("textLength", strconv.Itoa(least), strconv.Itoa(most))},
 		}
 	}
-	return nil
+	return text, nil
 }
 
 // quits remembers who left which room a moment ago: the app then says so itself
@@ -331,13 +337,16 @@ func (s *Service) muteError(c Caller, target int64, err error) error {
 // because it would break the app's database (wire.md K2).
 func (s *Service) RenameRoom(ctx context.Context, c Caller, room int64, name string) error {
 	name = strings.TrimSpace(strings.ReplaceAll(name, "'", "’"))
-	if err := checkText("Name", name, 1, s.cfg.Load().RoomName); err != nil {
+	name, err := checkText("Name", name, 1, s.cfg.Load().RoomName)
+	switch {
+	case err != nil:
 		return err
-	}
-	if strings.Contains(name, "\n") {
+	case strings.ContainsAny(name, "\n\t"):
 		return badValue("Name", "badText")
+	case !protocol.ShowsSomething(name):
+		return badValue("Name", "nothingToSee")
 	}
-	name, err := s.deps.Censor.Apply(name)
+	name, err = s.deps.Censor.Apply(name)
 	if err != nil {
 		return err
 	}
@@ -381,10 +390,11 @@ func isWebURL(s string) bool {
 // SetRoomNotice changes a room's notice; an empty one removes it.
 func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notice string) error {
 	notice = strings.TrimSpace(notice)
-	if err := checkText("Content", notice, 0, s.cfg.Load().RoomNotice); err != nil {
+	notice, err := checkText("Content", notice, 0, s.cfg.Load().RoomNotice)
+	if err != nil {
 		return err
 	}
-	notice, err := s.deps.Censor.Apply(notice)
+	notice, err = s.deps.Censor.Apply(notice)
 	if err != nil {
 		return err
 	}
@@ -412,12 +422,13 @@ func (s *Service) SetAdmins(ctx context.Context, c Caller, room int64, users []i
 	if err := s.takeSend(c); err != nil {
 		return err
 	}
-	return s.roomError(s.store.SetAdmins(ctx, c.by(), room, users, func(nicknames []string) store.NewRoomMessage {
+	err := s.store.SetAdmins(ctx, c.by(), room, users, func(nicknames []string) store.NewRoomMessage {
 		if len(nicknames) == 0 {
 			return s.note(protocol.TypeInvited, "noAdmins")
 		}
 		return s.note(protocol.TypeInvited, "adminsAre", joinNames(nicknames))
-	}))
+	})
+	return s.roomError(instead(err, store.ErrConflict, protocol.CodeConflict, "ownerAlready"))
 }
 
 // TransferRoom hands a room over.

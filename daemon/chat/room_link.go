@@ -77,7 +77,7 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 	if err := s.oldEnough(ctx, c); err != nil {
 		return room, false, err
 	}
-	if err := checkText("Message", message, 0, maxLinkText); err != nil {
+	if message, err = checkText("Message", message, 0, maxLinkText); err != nil {
 		return room, false, err
 	}
 	if message, err = s.deps.Censor.Apply(message); err != nil {

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -799,5 +800,163 @@ func TestTheSiteMutesAndRemovesOwners(t *testing.T) {
 	}
 	if _, err := w.chat.RoomOf(ctx, room); protocol.CodeOf(err) != protocol.CodeUnknown {
 		t.Errorf("the empty room: %v", err)
+	}
+}
+
+// The word filter and the rates refused the retry of what was acknowledged.
+func TestARetryIsNeverRefused(t *testing.T) {
+	cfg := usual()
+	cfg.SendsPerSecond, cfg.SendBurst, cfg.RoomSends = 0.001, 3, 0.001
+	var forbidden atomic.Bool
+	w := newWorldWith(t, cfg, time.Now, t.TempDir(), func(d *chat.Deps, _ *queue.Store) {
+		d.Censor = func(text string) (string, error) {
+			if forbidden.Load() && text == "word" {
+				return "", protocol.Errorf(protocol.CodeBadValue, "wordRefused", text)
+			}
+			return text, nil
+		}
+	})
+	x, y := w.friends()
+	a := w.another(x)
+	room := w.room(a, w.another(y))
+	group := func() (chat.Receipt, error) {
+		return w.chat.SendRoom(t.Context(), a.c, chat.RoomSend{Room: room, Content: "word", ClientMsgID: "c1"})
+	}
+	private := func() (chat.Receipt, error) {
+		return w.chat.SendPrivate(t.Context(), a.c, chat.Send{To: y, Content: "word", ClientMsgID: "c2"})
+	}
+	for name, send := range map[string]func() (chat.Receipt, error){"group": group, "private": private} {
+		forbidden.Store(false)
+		first, err := send()
+		if err != nil {
+			t.Fatal(err)
+		}
+		forbidden.Store(true)
+		for range 3 {
+			if again, err := send(); err != nil || again != first {
+				t.Errorf("%s: %+v, then %+v, %v", name, first, again, err)
+			}
+		}
+	}
+	_, err := w.chat.SendPrivate(t.Context(), a.c, chat.Send{To: y, Content: "x", ClientMsgID: "c1"})
+	wantCode(t, "the id of another conversation", err, protocol.CodeTooOften)
+}
+
+func TestTextsHaveNoControlCharacters(t *testing.T) {
+	w := newWorld(t, usual())
+	x, y := w.friends()
+	a, b := w.another(x), w.another(y)
+	room := w.room(a, b)
+	ctx := t.Context()
+	group := func(text string) error {
+		return errOf(w.chat.SendRoom(ctx, a.c, chat.RoomSend{Room: room, Content: text}))
+	}
+	for name, write := range map[string]func(text string) error{
+		"group":   group,
+		"private": func(text string) error { return errOf(w.chat.SendPrivate(ctx, a.c, chat.Send{To: y, Content: text})) },
+		"name":    func(text string) error { return w.chat.RenameRoom(ctx, a.c, room, text) },
+		"notice":  func(text string) error { return w.chat.SetRoomNotice(ctx, a.c, room, text) },
+		"report": func(text string) error {
+			return w.chat.Report(ctx, a.c, chat.Report{Kind: "user", Target: fmt.Sprint(y), Reason: text})
+		},
+	} {
+		for _, text := range []string{"a\x00b", "a\x1b[2Jb", "a\u0085b"} {
+			wantCode(t, fmt.Sprintf("%s: %q", name, text), write(text), protocol.CodeBadValue)
+		}
+	}
+	for _, blank := range []string{"", " \r\n"} {
+		wantCode(t, fmt.Sprintf("a blank message %q", blank), group(blank), protocol.CodeBadValue)
+	}
+	wantCode(t, "an invisible name", w.chat.RenameRoom(ctx, a.c, room, "\u3000 \u200b"), protocol.CodeBadValue)
+	for _, err := range []error{group("one\r\ntwo\rthree\n\tfour"), w.chat.SetRoomNotice(ctx, a.c, room, "it's\r\nnew\r\n")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := contents(w.syncRoom(b, room, 0)); !strings.HasPrefix(got, "Notice: it’s\nnew one\ntwo\nthree\n\tfour ") {
+		t.Errorf("kept %q", got)
+	}
+	if n, err := w.chat.Notice(ctx, b.c, room); n != "it’s\nnew" || err != nil {
+		t.Errorf("the notice is %q, %v", n, err)
+	}
+}
+
+func TestAnswersAboutRoomsAreClear(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c, d := w.phone("a"), w.phone("b"), w.phone("c"), w.phone("d")
+	room := w.room(a, b)
+	ctx := t.Context()
+	site := a.c
+	site.Admin = true
+	in, err := w.chat.Invite(ctx, site, room, []int64{c.user}, "it's c")
+	if err != nil || in.Text != "it’s c" {
+		t.Errorf("the app is answered %q, %v", in.Text, err)
+	}
+	text := func(err error) string {
+		e, _ := errors.AsType[*protocol.Error](err)
+		if e == nil {
+			return fmt.Sprint(err)
+		}
+		return e.Text("en")
+	}
+	for want, err := range map[string]error{
+		"This user owns the group already.":                            w.chat.SetAdmins(ctx, a.c, room, []int64{a.user}),
+		"This user is not a member of the group.":                      w.chat.SetAdmins(ctx, a.c, room, []int64{d.user}),
+		"You cannot mute yourself, nor end your own mute.":             w.chat.MuteRoom(ctx, a.c, room, a.user, 1),
+		"Only the owner or an administrator of the group may do this.": w.chat.MuteRoom(ctx, b.c, room, 0, 1),
+		"You are not allowed to mute this member, or to end the mute.": w.chat.MuteRoom(ctx, b.c, room, a.user, 1),
+		"Name is not valid: has nothing that can be seen":              w.chat.RenameRoom(ctx, a.c, room, "\u3164"),
+	} {
+		if got := text(err); got != want {
+			t.Errorf("answered %q, want %q", got, want)
+		}
+	}
+	// An outsider cannot tell a group from none.
+	for name, ask := range map[string]func(room int64) error{
+		"members": func(r int64) error { return errOf(w.chat.Members(ctx, d.c, r, "", 1, 9)) },
+		"ids":     func(r int64) error { return errOf(w.chat.MemberIDs(ctx, d.c, r)) },
+		"member":  func(r int64) error { return errOf(w.chat.Member(ctx, d.c, r, a.user)) },
+		"notice":  func(r int64) error { return errOf(w.chat.Notice(ctx, d.c, r)) },
+		"admins":  func(r int64) error { return errOf(w.chat.Admins(ctx, d.c, r)) },
+		"muted":   func(r int64) error { return errOf(w.chat.Muted(ctx, d.c, r)) },
+		"links":   func(r int64) error { return errOf(w.chat.Links(ctx, d.c, r)) },
+		"sync":    func(r int64) error { return errOf(w.chat.SyncRoom(ctx, d.c, r, 0)) },
+		"report": func(r int64) error {
+			return w.chat.Report(ctx, d.c, chat.Report{Kind: "room", Target: fmt.Sprint(r), Reason: "x"})
+		},
+	} {
+		if here, none := text(ask(room)), text(ask(room+999)); here != none {
+			t.Errorf("%s: %q of a group, %q of none", name, here, none)
+		}
+	}
+	if list, err := w.chat.Reports(ctx, true, 0, 9); err != nil || len(list) != 1 {
+		t.Errorf("%d reports, %v", len(list), err)
+	}
+}
+
+// Who waits may change what they wrote, though the link was for one.
+func TestARequestByALinkForOneCanBeChanged(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c, d := w.phone("a"), w.phone("b"), w.phone("c"), w.phone("d")
+	room := w.room(a, b)
+	ctx, yes := t.Context(), true
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 1)
+	if err == nil {
+		err = w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range []string{"first", "second"} {
+		if _, joined, err := w.chat.JoinRoom(ctx, c.c, link.Code, message); err != nil || joined {
+			t.Errorf("%s: joined %v, %v", message, joined, err)
+		}
+	}
+	if _, _, err := w.chat.JoinRoom(ctx, d.c, link.Code, ""); protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("somebody else: %v", err)
+	}
+	list, err := w.chat.Requests(ctx, a.c, room)
+	if err != nil || len(list) != 1 || list[0].Message != "second" {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
