@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
+	"time"
 )
 
 // Link lets people join a room who have its code.
@@ -47,10 +49,25 @@ func (s *Store) CreateLink(ctx context.Context, by By, l Link) (Link, error) {
 		if err := tx.exec(`DELETE FROM room_link AS l WHERE l.room_id = ? AND NOT (`+linkAlive+`)`, l.Room, tx.now); err != nil {
 			return err
 		}
+		if err := tx.auditRoom(by, "room.link", l.Room, linkName(l)); err != nil {
+			return err
+		}
 		return tx.exec(`INSERT INTO room_link (code, room_id, created_by, created_at, expires_at, max_uses) VALUES (?, ?, ?, ?, ?, ?)`,
 			l.Code, l.Room, l.CreatedBy, l.CreatedAt, l.ExpiresAt, l.MaxUses)
 	})
 	return l, err
+}
+
+// linkName tells links apart in the audit log; who reads that cannot use them.
+func linkName(l Link) string {
+	name := l.Code[:min(len(l.Code), 4)] + "…"
+	if l.MaxUses > 0 {
+		name += " for " + strconv.Itoa(l.MaxUses)
+	}
+	if l.ExpiresAt > 0 {
+		name += " until " + time.UnixMilli(l.ExpiresAt).UTC().Format(time.RFC3339)
+	}
+	return name
 }
 
 // linkAlive says that a link works at a time, its one parameter.
@@ -69,8 +86,11 @@ func (s *Store) RevokeLink(ctx context.Context, by By, room int64, code string) 
 		if _, _, err := tx.roomAs(room, by, RoleRoomAdmin); err != nil {
 			return err
 		}
-		var one int
-		if err := tx.row(`SELECT 1 FROM room_link WHERE room_id = ? AND code = ?`, room, code).Scan(&one); err != nil {
+		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.room_id = ? AND l.code = ?`, room, code))
+		if err != nil {
+			return err
+		}
+		if err := tx.auditRoom(by, "room.link-revoke", room, linkName(l)); err != nil {
 			return err
 		}
 		return tx.exec(`DELETE FROM room_link WHERE room_id = ? AND code = ?`, room, code)
@@ -203,10 +223,18 @@ func (s *Store) AnswerRequest(ctx context.Context, by By, room, user int64, acce
 		switch {
 		case !waits:
 			return ErrNoUser
-		case !accept:
-			return tx.exec(`DELETE FROM room_request WHERE room_id = ? AND user_id = ?`, room, user)
-		case r.members.Len() >= r.MemberLimit:
+		case accept && r.members.Len() >= r.MemberLimit:
 			return ErrRoomFull
+		}
+		answer := "refused"
+		if accept {
+			answer = "accepted"
+		}
+		if err := tx.auditRoom(by, "room.answer", room, "user "+itoa(user)+" "+answer); err != nil {
+			return err
+		}
+		if !accept {
+			return tx.exec(`DELETE FROM room_request WHERE room_id = ? AND user_id = ?`, room, user)
 		}
 		_, err = tx.addMembers(r, by.User, []int64{user}, say)
 		return err

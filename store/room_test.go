@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"gtiv/store"
@@ -123,3 +125,57 @@ func TestRoomCounts(t *testing.T) {
 		t.Errorf("of no room: %+v", n)
 	}
 }
+
+// Whatever somebody does because of a role is in the audit log, and nothing else.
+func TestWhatModeratorsDoInARoomIsAudited(t *testing.T) {
+	s := open(t)
+	a, b, c, d := account(t, s, "anna"), account(t, s, "ben"), account(t, s, "carl"), account(t, s, "dora")
+	room := group(t, s, a, b)
+	ctx := t.Context()
+	note := func(string) store.NewRoomMessage { return store.NewRoomMessage{} }
+	notes := func(string, []string) store.NewRoomMessage { return store.NewRoomMessage{} }
+	invited := func(string, []string, bool) store.NewRoomMessage { return store.NewRoomMessage{} }
+	name, avatar, notice, yes := "new", "http://h/a", "hello", true
+	for _, by := range []store.By{{User: a}, {User: d, Admin: true}} {
+		code := "secret" + fmt.Sprint(by.User)
+		for range 2 { // the second time nothing changes
+			want(t, "set", s.SetRoom(ctx, by, room, store.RoomChange{Name: &name, Avatar: &avatar, Notice: &notice}, note), nil)
+			want(t, "options", s.SetRoom(ctx, by, room, store.RoomChange{Approval: ptr(true), OpenInvite: &yes}, nil), nil)
+		}
+		ok(s.CreateLink(ctx, by, store.Link{Code: code, Room: room, MaxUses: 3}))(t)
+		for _, accept := range []bool{false, true} {
+			_, _, err := s.JoinByLink(ctx, c, code, "", notes)
+			want(t, "ask", err, nil)
+			want(t, "answer", s.AnswerRequest(ctx, by, room, c, accept, notes), nil)
+		}
+		want(t, "revoke", s.RevokeLink(ctx, by, room, code), nil)
+		want(t, "quit", s.Quit(ctx, c, room, store.QuitTexts{}), nil)
+		ok(s.Invite(ctx, store.By{User: by.User, Admin: true}, room, []int64{c}, invited))(t)
+		want(t, "quit", s.Quit(ctx, c, room, store.QuitTexts{}), nil)
+		name, avatar, notice, yes = name+"er", avatar+"b", "", !yes
+	}
+	log := ok(s.AuditEntries(ctx, store.AuditFilter{Limit: 100}))(t)
+	slices.Reverse(log)
+	var got []string
+	for _, e := range log {
+		got = append(got, e.Actor+": "+e.Action+" "+e.Detail)
+		if e.Target != "room "+fmt.Sprint(room) || strings.Contains(e.Detail, "secret") {
+			t.Errorf("%+v", e)
+		}
+	}
+	owner, site := fmt.Sprintf("user %d: ", a), fmt.Sprintf("user %d (site admin): ", d)
+	wanted := []string{
+		owner + "room.name new", owner + "room.avatar http://h/a", owner + "room.notice hello", owner + "room.options approval on",
+		owner + "room.options open invitations on", owner + "room.link secr… for 3", owner + fmt.Sprintf("room.answer user %d refused", c),
+		owner + fmt.Sprintf("room.answer user %d accepted", c), owner + "room.link-revoke secr… for 3",
+		fmt.Sprintf("user %d (site admin): room.invite users %d", a, c),
+		site + "room.name newer", site + "room.avatar http://h/ab", site + "room.notice ", site + "room.options open invitations off",
+		site + "room.link secr… for 3", site + fmt.Sprintf("room.answer user %d refused", c), site + fmt.Sprintf("room.answer user %d accepted", c),
+		site + "room.link-revoke secr… for 3", site + fmt.Sprintf("room.invite users %d", c),
+	}
+	if !slices.Equal(got, wanted) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(wanted, "\n"))
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -261,12 +261,33 @@ func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64,
 				}
 			}
 		}
+		if by.Admin {
+			if err := tx.auditRoom(by, "room.invite", room, users(fresh)); err != nil {
+				return err
+			}
+		}
 		out, err = tx.addMembers(r, by.User, fresh, func(inviter string, nicknames []string) NewRoomMessage {
 			return say(inviter, nicknames, r.muted(member, tx.now))
 		})
 		return err
 	})
 	return out, err
+}
+
+// users names people for the audit log, not more than it can hold.
+func users(ids []int64) string {
+	const most = 20
+	text := "users"
+	for i, u := range ids[:min(len(ids), most)] {
+		if i > 0 {
+			text += ","
+		}
+		text += " " + itoa(u)
+	}
+	if len(ids) > most {
+		text += " and " + strconv.Itoa(len(ids)-most) + " more"
+	}
+	return text
 }
 
 // ErrNoUser: one of several users does not exist.
@@ -620,6 +641,41 @@ func (c RoomChange) apply(r *Room) {
 	}
 }
 
+// auditChange records what of a room is changed.
+func (tx *Tx) auditChange(by By, r *Room, c RoomChange) error {
+	for _, text := range []struct {
+		action   string
+		to, from *string
+	}{{"room.name", c.Name, &r.Name}, {"room.avatar", c.Avatar, &r.Avatar}, {"room.notice", c.Notice, &r.Notice}} {
+		if text.to == nil || *text.to == *text.from {
+			continue
+		}
+		if err := tx.auditRoom(by, text.action, r.ID, *text.to); err != nil {
+			return err
+		}
+	}
+	for _, option := range []struct {
+		name string
+		to   *bool
+		from bool
+	}{{"approval", c.Approval, r.Approval}, {"open invitations", c.OpenInvite, r.OpenInvite}} {
+		if option.to == nil || *option.to == option.from {
+			continue
+		}
+		if err := tx.auditRoom(by, "room.options", r.ID, option.name+" "+onOff(*option.to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
 // SetRoom changes a room. say, if not nil, makes the message from the nickname
 // of who does it; nothing is said when nothing changes. Errors: ErrNotFound,
 // ErrNotMember, ErrRole.
@@ -631,6 +687,9 @@ func (s *Store) SetRoom(ctx context.Context, by By, room int64, c RoomChange, sa
 		}
 		operator, _, err := tx.nicknames(by.User, 0)
 		if err != nil {
+			return err
+		}
+		if err := tx.auditChange(by, &r.Room, c); err != nil {
 			return err
 		}
 		c.apply(&r.Room)
