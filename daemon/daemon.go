@@ -140,11 +140,13 @@ func (d *Daemon) bindSockets(ctx context.Context) error {
 // makeFeatures builds the rules and ties them to each other: features do not
 // know the gateway nor one another.
 func (d *Daemon) makeFeatures(ctx context.Context) error {
+	d.words = &wordList{log: d.log.With("component", "words")}
 	list, err := readWords(d.opt.Config.Moderation)
 	if err != nil {
-		return err
+		// The file may have been edited months ago: a site that stays down would be
+		// worse than one with fewer words. A file that is set right is read at once.
+		d.words.log.Error("the list of words has mistakes; only what can be read of it is in force", "words", list.filter.Len(), "err", err)
 	}
-	d.words = &wordList{log: d.log.With("component", "words")}
 	d.words.set(list)
 	key, err := secret(d.opt.Data, "seal.key", 32)
 	if err != nil {
