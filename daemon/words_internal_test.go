@@ -110,7 +110,13 @@ func TestWhatCanBeReadOfABrokenListHolds(t *testing.T) {
 	if _, err := l.censor("best"); err == nil {
 		t.Error("the file that was set right was not read")
 	}
+	if err := checkWords(cfg); err != nil {
+		t.Error(err)
+	}
 	cfg.WordsFile += ".gone"
+	if err := checkWords(cfg); err == nil || !strings.Contains(err.Error(), "moderation.words_file") {
+		t.Errorf("the check of the configuration: %v", err)
+	}
 	if list, err := readWords(cfg); err == nil || list.filter.Len() != 1 {
 		t.Errorf("without a file: %d words, %v", list.filter.Len(), err)
 	}
