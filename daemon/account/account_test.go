@@ -698,6 +698,9 @@ func TestDeletedAccountsAreGoneAndTheirNameIsReserved(t *testing.T) {
 	if err := w.s.Delete(t.Context(), a, home, "secret-anna"); err != nil {
 		t.Fatal(err)
 	}
+	if !slices.Equal(w.gone, []int64{a.User}) || !slices.Equal(w.left, w.gone) {
+		t.Errorf("the others heard of %v, left %v", w.gone, w.left)
+	}
 	if _, err := w.s.Authenticate(t.Context(), l.Token); !errors.Is(err, account.ErrRevoked) {
 		t.Errorf("token of a deleted account: %v", err)
 	}
