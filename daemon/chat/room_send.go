@@ -27,13 +27,16 @@ const roomBurst = 2
 // the message is on disk. Codes: as SendPrivate; CodeForbidden also for who is no
 // member, or is muted.
 func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, error) {
-	if err := checkRoomSend(c, &m); err != nil {
-		return Receipt{}, err
-	}
-	if old, ok := s.sentBefore(ctx, c, m.ClientMsgID); ok && keptInRoom(m.Type) && old.Kind == store.KindRoom && old.Room == m.Room {
-		return receipt(old), nil
+	if keptInRoom(m.Type) {
+		old, ok := s.sentBefore(ctx, c, m.ClientMsgID)
+		if ok && old.Kind == store.KindRoom && old.Room == m.Room {
+			return receipt(old), nil
+		}
 	}
 	if err := s.takeSend(c); err != nil {
+		return Receipt{}, err
+	}
+	if err := checkRoomSend(c, &m); err != nil {
 		return Receipt{}, err
 	}
 	switch {

@@ -36,13 +36,13 @@ type Receipt struct {
 // CodeForbidden (muted, or a type that clients may not send), CodeUnknown,
 // CodeConflict, CodeNoRoom.
 func (s *Service) Chat(ctx context.Context, c Caller, m Send) (Receipt, error) {
-	if err := checkSend(&m); err != nil {
-		return Receipt{}, err
-	}
 	if old, ok := s.sentBefore(ctx, c, m); ok {
 		return old, nil
 	}
 	if err := s.takeSend(c); err != nil {
+		return Receipt{}, err
+	}
+	if err := checkSend(&m); err != nil {
 		return Receipt{}, err
 	}
 	if err := s.oldEnough(ctx, c); err != nil {
@@ -82,7 +82,7 @@ func receipt(m store.LiveMessage) Receipt {
 // sentBefore finds the answer to a retry, which nothing may refuse: what it
 // repeats was acknowledged. The write looks again.
 func (s *Service) sentBefore(ctx context.Context, c Caller, m Send) (Receipt, bool) {
-	if m.ClientMsgID == "" {
+	if m.ClientMsgID == "" || len(m.ClientMsgID) > maxClientMsgID {
 		return Receipt{}, false
 	}
 	old, err := s.store.LiveSent(ctx, c.User, m.ClientMsgID)
