@@ -94,6 +94,8 @@ type LimitsConfig struct {
 	RoomMembers int `toml:"room_members" reload:"yes"`
 	// OwnedRooms is how many groups one account may own.
 	OwnedRooms int `toml:"owned_rooms" reload:"yes"`
+	// RoomsPerHour is how many groups one account may make in an hour.
+	RoomsPerHour int `toml:"rooms_per_hour" reload:"yes"`
 	// NewAccountMinutes is how long an account is new: until then it may send few
 	// friend requests, and neither make groups, nor join them by link, nor write in
 	// live rooms. 0 is off.
@@ -257,6 +259,7 @@ func Default() Config {
 			RoomSendsPerSecond:   50,
 			RoomMembers:          500,
 			OwnedRooms:           100,
+			RoomsPerHour:         120,
 			MaxRequests:          1024,
 		},
 		Gateway: GatewayConfig{

@@ -80,6 +80,7 @@ func (k *checks) limits(c Config) {
 	k.between("limits.room_sends_per_second", int64(c.Limits.RoomSendsPerSecond), 1, many, "between 1 and 1000000")
 	k.between("limits.room_members", int64(c.Limits.RoomMembers), 2, 10_000, "between 2 and 10000")
 	k.between("limits.owned_rooms", int64(c.Limits.OwnedRooms), 1, many, "between 1 and 1000000")
+	k.between("limits.rooms_per_hour", int64(c.Limits.RoomsPerHour), 1, many, "between 1 and 1000000")
 	k.between("chat.room_name", int64(c.Chat.RoomName), 1, 100, "between 1 and 100")
 	k.between("chat.room_notice", int64(c.Chat.RoomNotice), 1, 1000, "between 1 and 1000")
 	k.between("limits.new_account_minutes", int64(c.Limits.NewAccountMinutes), 0, 30*24*60, "between 0 (off) and 43200 (30 days)")

@@ -144,11 +144,13 @@ func (d *Daemon) bindSockets(ctx context.Context) error {
 // makeFeatures builds the rules and ties them to each other: features do not
 // know the gateway nor one another.
 func (d *Daemon) makeFeatures(ctx context.Context) error {
+	d.words = &wordList{log: d.log.With("component", "words")}
 	list, err := readWords(d.opt.Config.Moderation)
 	if err != nil {
-		return err
+		// The file may have been edited months ago: a site that stays down would be
+		// worse than one with fewer words. A file that is set right is read at once.
+		d.words.log.Error("the list of words has mistakes; only what can be read of it is in force", "words", list.filter.Len(), "err", err)
 	}
-	d.words = &wordList{log: d.log.With("component", "words")}
 	d.words.set(list)
 	key, err := secret(d.opt.Data, "seal.key", 32)
 	if err != nil {
@@ -183,6 +185,8 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
+		QuitTexts:  d.chat.QuitTexts(),
+		Gone:       func(ctx context.Context, user int64) { d.live.OwnerGone(ctx, user) },
 		Censor:     d.words.censor,
 		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})

@@ -25,6 +25,7 @@ var scansAllowed = []string{
 	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
 	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
 	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
+	`DELETE FROM audit WHERE id IN`,                              // ForgetAudit: in order of id, with a limit
 	`WITH counted AS`,                                            // RepairCounters
 	`PRAGMA quick_check`,                                         // QuickCheck
 	`SELECT max(coalesce((SELECT time FROM message`,              // NewestTime: the last row of each table
@@ -115,6 +116,7 @@ func runEverything(t *testing.T, s *Store) {
 	m, err := s.SendPrivate(ctx, NewMessage{From: a, To: b, Content: "x", ClientMsgID: "c"})
 	_, _ = s.RecallPrivate(ctx, NewMessage{From: a, To: b, Type: 6}, m.ServerMsgID, 0)
 	_, _ = s.MessageByID(ctx, m.ServerMsgID)
+	_, _ = s.Sent(ctx, a, "c")
 	_, _ = s.PrivatePositions(ctx, a)
 	_, _ = s.Incoming(ctx, m.Conversation, b, 0, 10)
 	_, _ = s.History(ctx, m.Conversation, 0, 10)
@@ -135,6 +137,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.DeleteContact(ctx, a, b)
 	_ = s.RefuseApplication(ctx, a, b)
 	_ = s.ExpireApplications(ctx, 1)
+	_, _ = s.ForgetAudit(ctx, time.Hour, 10, 10)
 	session, _, err2 := s.Login(ctx, NewLogin{Account: a, TokenHash: make([]byte, 32), Alone: true})
 	_, _, _ = s.SessionByToken(ctx, make([]byte, 32))
 	_, _ = s.Sessions(ctx, a)
@@ -166,7 +169,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.InviteUsable(ctx, "x")
 	_, _ = s.CreateAccount(ctx, NewAccount{Username: "joined", Nickname: "x", Role: RoleUser, Invite: "x"})
 	_ = s.RevokeInvite(ctx, "x")
-	_, _, _ = s.DeleteAccount(ctx, a, 0)
+	_, _, _ = s.DeleteAccount(ctx, a, 0, QuitTexts{})
 	_ = s.FreeNames(ctx)
 	_, _ = s.Setting(ctx, "x")
 	_ = s.SetSetting(ctx, "x", "y")
@@ -210,7 +213,7 @@ func runRooms(t *testing.T, s *Store, owner, member int64) {
 	_, err10 := s.RoomPosition(ctx, m.Room, member)
 	_, err11 := s.RoomMembers(ctx, m.Room, MemberFilter{Limit: 10})
 	_, err12 := s.RoomMemberIDs(ctx, m.Room)
-	_, err13 := s.MemberLanguages(ctx, m.Room)
+	_, err13 := s.Languages(ctx, []int64{member})
 	_, err14 := s.RoomsOf(ctx, member)
 	err8 := s.Dissolve(ctx, By{Admin: true}, m.Room, NewRoomMessage{})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13, err14); err != nil {
@@ -224,6 +227,7 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	on := act
 	on.Target = reader
 	m, _ := s.SendLive(ctx, NewLiveMessage{Room: r.ID, From: reader, Content: "x", ClientMsgID: "c"})
+	_, _ = s.LiveMessageByID(ctx, m.ServerMsgID)
 	_ = s.EditLive(ctx, act, "y", "")
 	_ = s.SetLiveSlow(ctx, act, 1)
 	_ = s.SetLiveWords(ctx, act, []string{"x"})
