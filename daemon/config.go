@@ -39,7 +39,8 @@ type SiteConfig struct {
 	// Name is shown on pages and in two-factor authenticator apps.
 	Name string `toml:"name" reload:"yes"`
 	// PublicURL is the address clients use, when it differs from the one their
-	// requests arrive with: "https://example.org". Empty: taken from the request.
+	// requests arrive with: "https://example.org", perhaps with a path that a proxy
+	// takes away. Empty: taken from the request.
 	PublicURL string `toml:"public_url" reload:"yes"`
 	// TrustedProxies are the networks whose X-Forwarded-* headers are believed.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" reload:"yes"`
@@ -93,6 +94,8 @@ type LimitsConfig struct {
 	RoomMembers int `toml:"room_members" reload:"yes"`
 	// OwnedRooms is how many groups one account may own.
 	OwnedRooms int `toml:"owned_rooms" reload:"yes"`
+	// RoomsPerHour is how many groups one account may make in an hour.
+	RoomsPerHour int `toml:"rooms_per_hour" reload:"yes"`
 	// NewAccountMinutes is how long an account is new: until then it may send few
 	// friend requests, and neither make groups, nor join them by link, nor write in
 	// live rooms. 0 is off.
@@ -256,6 +259,7 @@ func Default() Config {
 			RoomSendsPerSecond:   50,
 			RoomMembers:          500,
 			OwnedRooms:           100,
+			RoomsPerHour:         120,
 			MaxRequests:          1024,
 		},
 		Gateway: GatewayConfig{

@@ -55,7 +55,7 @@ const year = 365 * 24 * time.Hour
 func (k *checks) site(s SiteConfig) {
 	n := utf8.RuneCountInString(s.Name)
 	k.bad(n < 1 || n > 64, "site.name", "must have 1 to 64 characters")
-	k.bad(s.PublicURL != "" && !isBaseURL(s.PublicURL), "site.public_url", `must look like "https://example.org", without path or query`)
+	k.bad(s.PublicURL != "" && !isSiteURL(s.PublicURL), "site.public_url", `must look like "https://example.org" or "https://example.org/videos", without query`)
 	k.oneOf("site.registration", s.Registration, RegistrationOpen, RegistrationInvite, RegistrationClosed)
 	k.oneOf("site.language", s.Language, "en", "zh")
 	k.bad(s.AppURL != "" && !isWebURL(s.AppURL), "site.app_url", "must be an http or https address")
@@ -80,6 +80,7 @@ func (k *checks) limits(c Config) {
 	k.between("limits.room_sends_per_second", int64(c.Limits.RoomSendsPerSecond), 1, many, "between 1 and 1000000")
 	k.between("limits.room_members", int64(c.Limits.RoomMembers), 2, 10_000, "between 2 and 10000")
 	k.between("limits.owned_rooms", int64(c.Limits.OwnedRooms), 1, many, "between 1 and 1000000")
+	k.between("limits.rooms_per_hour", int64(c.Limits.RoomsPerHour), 1, many, "between 1 and 1000000")
 	k.between("chat.room_name", int64(c.Chat.RoomName), 1, 100, "between 1 and 100")
 	k.between("chat.room_notice", int64(c.Chat.RoomNotice), 1, 1000, "between 1 and 1000")
 	k.between("limits.new_account_minutes", int64(c.Limits.NewAccountMinutes), 0, 30*24*60, "between 0 (off) and 43200 (30 days)")
@@ -178,7 +179,13 @@ func isWebURL(s string) bool {
 
 func isBaseURL(s string) bool {
 	u, err := url.Parse(s)
-	return isWebURL(s) && err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return isSiteURL(s) && err == nil && (u.Path == "" || u.Path == "/")
+}
+
+// isSiteURL is isBaseURL, perhaps with a path.
+func isSiteURL(s string) bool {
+	u, err := url.Parse(s)
+	return isWebURL(s) && err == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
 // Changed compares two configurations and names the keys that differ: applied

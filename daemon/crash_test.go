@@ -28,7 +28,7 @@ import (
 // crashEnv takes away the limits that a test machine would run into.
 var crashEnv = []string{
 	"GTIV_LIMITS_REGISTRATIONS_PER_HOUR=1000", "GTIV_LIMITS_SENDS_PER_SECOND=1000", "GTIV_LIMITS_SEND_BURST=1000",
-	"GTIV_LOG_LEVEL=warn",
+	"GTIV_LIMITS_ROOMS_PER_HOUR=100000", "GTIV_LOG_LEVEL=warn",
 }
 
 // rounds is how often the daemon is killed.

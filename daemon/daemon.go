@@ -100,6 +100,9 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
+// dbFile is the database in the data folder.
+const dbFile = "gtiv.db"
+
 // openData makes and locks the data folder and opens the stores in it.
 func (d *Daemon) openData(ctx context.Context) error {
 	if err := os.MkdirAll(d.opt.Data, 0o750); err != nil {
@@ -113,7 +116,7 @@ func (d *Daemon) openData(ctx context.Context) error {
 		return err
 	}
 	if d.store, err = store.Open(ctx, store.Config{
-		Path: filepath.Join(d.opt.Data, "gtiv.db"), Logger: d.log.With("component", "store"),
+		Path: filepath.Join(d.opt.Data, dbFile), Logger: d.log.With("component", "store"),
 		Progress: func(text string) {
 			d.notify.ExtendTimeout(5 * time.Minute)
 			d.notify.Status(text)
@@ -141,11 +144,13 @@ func (d *Daemon) bindSockets(ctx context.Context) error {
 // makeFeatures builds the rules and ties them to each other: features do not
 // know the gateway nor one another.
 func (d *Daemon) makeFeatures(ctx context.Context) error {
+	d.words = &wordList{log: d.log.With("component", "words")}
 	list, err := readWords(d.opt.Config.Moderation)
 	if err != nil {
-		return err
+		// The file may have been edited months ago: a site that stays down would be
+		// worse than one with fewer words. A file that is set right is read at once.
+		d.words.log.Error("the list of words has mistakes; only what can be read of it is in force", "words", list.filter.Len(), "err", err)
 	}
-	d.words = &wordList{log: d.log.With("component", "words")}
 	d.words.set(list)
 	key, err := secret(d.opt.Data, "seal.key", 32)
 	if err != nil {
@@ -163,7 +168,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Censor:      d.words.censor,
 		TooNew:      func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 
-		Announcements: d.queue.Topic("announce", queue.TopicOptions{MaxAttempts: announceAttempts}),
+		Announcements: d.queue.Topic(topicAnnounce, queue.TopicOptions{MaxAttempts: announceAttempts}),
 	}); err != nil {
 		return err
 	}
@@ -180,6 +185,8 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
+		QuitTexts:  d.chat.QuitTexts(),
+		Gone:       func(ctx context.Context, user int64) { d.live.OwnerGone(ctx, user) },
 		Censor:     d.words.censor,
 		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})
@@ -221,6 +228,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
 		Bans: d.account, Reports: d.chat, Rooms: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
+		Videos: d.media.process, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})

@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -229,8 +231,17 @@ func (s *Server) mount(version string) error {
 		doc, err := s.table.OpenAPI(info)
 		return pages.Static("application/json", doc), err
 	}))
+	page := s.once(func() (http.Handler, error) { return pages.Video(videoPage, s.mediaOrigin) })
+	for _, name := range pages.VideoNames() {
+		pattern := "GET " + videoPage + name
+		if name == "" {
+			pattern += "{$}"
+		}
+		s.mux.Handle(pattern, page)
+	}
+	s.mux.HandleFunc("GET "+strings.TrimSuffix(videoPage, "/"), toVideoPage)
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	s.mux.Handle(clipPath, s.clipHandler(files))
+	s.mux.Handle(ClipPath, s.clipHandler(files))
 	s.mux.HandleFunc("GET /{$}", s.home)
 	s.mux.HandleFunc("/", s.notFound)
 	if s.deps.WebSocket != nil {
@@ -265,6 +276,25 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 	}
 	b := s.base(r)
 	pages.Home(w, pages.HomeView{Name: s.site.Load().Name, Host: b.name(), URL: b.URL(), Language: s.table.Language(r)})
+}
+
+// videoPage is where the page for short videos is. Calls below it are found first.
+const videoPage = "/video/"
+
+// toVideoPage adds the slash. The address is relative: a proxy may have taken a
+// part of it away.
+func toVideoPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", path.Base(videoPage)+"/")
+	w.WriteHeader(http.StatusPermanentRedirect)
+}
+
+// mediaOrigin is where videos and covers come from, "" if that is where r went.
+func (s *Server) mediaOrigin(r *http.Request) string {
+	b := s.base(r)
+	if b.direct {
+		return ""
+	}
+	return b.scheme + "://" + b.host
 }
 
 // maxShownPath bounds how much of an unknown path is repeated.
