@@ -100,6 +100,9 @@ func (s *Service) OwnerGone(ctx context.Context, user int64) {
 		s.log.WarnContext(ctx, "live room of a banned account not ended", "user", user, "err", err)
 		return
 	}
+	if row.Closed {
+		s.offAir(row.ID)
+	}
 	s.mu.Lock()
 	used := s.rooms[row.ID] != nil
 	s.mu.Unlock()

@@ -155,9 +155,13 @@ func (s *Service) Edit(ctx context.Context, c Caller, room int64, title, cover s
 // Close ends a room: its readers are told and put out.
 func (s *Service) Close(ctx context.Context, c Caller, id int64) error {
 	a := store.LiveAction{Room: id, Rank: store.LiveOwner, Action: "live.close", Notice: notice("liveClosed")}
-	return s.act(ctx, c, a, func(r *room) {
+	if err := s.act(ctx, c, a, func(r *room) {
 		s.end(r)
-	}, s.store.CloseLive)
+	}, s.store.CloseLive); err != nil {
+		return err
+	}
+	s.offAir(id)
+	return nil
 }
 
 // end puts the readers out of a room. What was said until then is not shown to
