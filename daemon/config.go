@@ -21,6 +21,7 @@ type Config struct {
 	Chat       ChatConfig       `toml:"chat"`
 	Moderation ModerationConfig `toml:"moderation"`
 	Video      VideoConfig      `toml:"video"`
+	Live       LiveConfig       `toml:"live"`
 	Media      MediaConfig      `toml:"media"`
 	Qiniu      QiniuConfig      `toml:"qiniu"`
 	Log        LogConfig        `toml:"log"`
@@ -187,6 +188,20 @@ type VideoConfig struct {
 	FFprobe string `toml:"ffprobe"`
 }
 
+// LiveConfig is about live streams.
+type LiveConfig struct {
+	// Viewers bounds all viewers; 0 is no limit.
+	Viewers int `toml:"viewers"`
+	// ViewersPerStream bounds those of one stream; 0 is no limit.
+	ViewersPerStream int `toml:"viewers_per_stream"`
+	// ViewersPerAddress bounds those from one address; 0 is no limit.
+	ViewersPerAddress int `toml:"viewers_per_address"`
+	// RTMPConnections bounds connections of RTMP.
+	RTMPConnections int `toml:"rtmp_connections"`
+	// Silence is after how long without a byte a publisher counts as gone.
+	Silence Duration `toml:"silence"`
+}
+
 // The values of media.store.
 const (
 	MediaDisk = "disk"
@@ -285,6 +300,7 @@ func Default() Config {
 		Video: VideoConfig{
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
+		Live:   LiveConfig{ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second)},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

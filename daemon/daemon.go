@@ -31,6 +31,7 @@ import (
 	"gtiv/daemon/control"
 	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
+	"gtiv/daemon/stream"
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/daemon/web/api"
@@ -74,6 +75,7 @@ type Daemon struct {
 	live    *live.Service
 	video   *video.Service
 	media   mediaParts
+	stream  *stream.Server
 	gateway *gateway.Gateway
 	web     *web.Server
 	admin   *control.Server
@@ -92,7 +94,7 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeFront} {
+	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeStreams, d.makeFront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -219,7 +221,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	}, web.Deps{
 		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
 		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, UploadToken: d.uploadToken,
-		Mount:  map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload},
+		Mount:  map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
 		Online: d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
@@ -249,7 +251,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
-		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run,
+		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}
@@ -305,6 +307,9 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	}
 	for i, ln := range d.sockets.comet {
 		parts[fmt.Sprintf("comet %d", i)] = func(ctx context.Context) error { return d.gateway.ServeTCP(ctx, ln) }
+	}
+	for i, ln := range d.sockets.rtmp {
+		parts[fmt.Sprintf("rtmp %d", i)] = func(ctx context.Context) error { return d.stream.ServeRTMP(ctx, ln) }
 	}
 	for i, ln := range d.sockets.tls {
 		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting, places)

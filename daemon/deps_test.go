@@ -76,6 +76,7 @@ var mayImport = map[string][]string{
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
 
+	"daemon/stream":    {"media", "media/"},
 	"daemon/gateway":   {"protocol"},
 	"daemon/web":       append([]string{"protocol", "store", "store/blob", "daemon/web/", "daemon/upload", "daemon/video/sample"}, features...),
 	"daemon/web/api":   {"protocol", "daemon/limit"},

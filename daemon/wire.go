@@ -129,6 +129,7 @@ func (d *Daemon) liveDeps() live.Deps {
 		Censor:  d.words.censor,
 		TooNew:  func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 		Online:  func(room int64) int { return d.gateway.RoomOnline(protocol.LiveRoomName(room)) },
+		OffAir:  d.offAir, Followers: d.tellFollowers,
 	}
 }
 

@@ -71,7 +71,33 @@ func (s *Server) handleLiveCreate(c *api.Call, req *protocol.LiveCreateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &protocol.LiveCreateReply{RoomID: text(id)}, nil
+	key, err := s.deps.Live.Key(c.Context(), liveCaller(c), id)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveCreateReply{RoomID: text(id), LiveKey: s.liveKey(c, key)}, nil
+}
+
+func (s *Server) liveKey(c *api.Call, key string) protocol.LiveKey {
+	return protocol.LiveKey{Key: key, RTMP: "rtmp://" + s.base(c.Request).at(s.ports.RTMP) + "/live/"}
+}
+
+// handleLiveKey serves GET /live/key.
+func (s *Server) handleLiveKey(c *api.Call, req *protocol.LiveKeyRequest) (*protocol.LiveKeyReply, error) {
+	key, err := s.deps.Live.Key(c.Context(), liveCaller(c), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveKeyReply{LiveKey: s.liveKey(c, key)}, nil
+}
+
+// handleResetLiveKey serves POST /live/key.
+func (s *Server) handleResetLiveKey(c *api.Call, req *protocol.LiveKeyRequest) (*protocol.LiveKeyReply, error) {
+	key, err := s.deps.Live.ResetKey(c.Context(), liveCaller(c), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveKeyReply{LiveKey: s.liveKey(c, key)}, nil
 }
 
 // handleLiveEdit serves POST /live/edit.

@@ -85,6 +85,10 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, bad, often), api.About("Its owner may, and system administrators.")),
 		api.Handle(get, "/live/history", api.Guest, "The last messages of a live room", s.handleLiveHistory, tag(tagLive), codes(unknown),
 			api.About("The long connection brings the same after op 12 with live_ and the RoomId.")),
+		api.Handle(get, "/live/key", api.User, "What the caller's live room is published with", s.handleLiveKey, tag(tagLive), codes(forbidden, unknown),
+			api.About("rtmp://HOST:2011/live/ and this key.")),
+		api.Handle(post, "/live/key", api.User, "Another key for the caller's live room", s.handleResetLiveKey, tag(tagLive),
+			codes(forbidden, unknown, often), api.About("The old one is good for nothing from now on; who publishes with it goes off air.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
 		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
 		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
@@ -296,6 +300,9 @@ func (s *Server) mediaOrigin(r *http.Request) string {
 	}
 	return b.scheme + "://" + b.host
 }
+
+// NotFound answers what is not there, for handlers that are mounted.
+func (s *Server) NotFound(w http.ResponseWriter, r *http.Request) { s.notFound(w, r) }
 
 // maxShownPath bounds how much of an unknown path is repeated.
 const maxShownPath = 80
