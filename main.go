@@ -42,6 +42,6 @@ func run() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return cli.Execute(ctx, &commands{}, os.Args[1:], &cli.IO{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: packaging.Version(), Examine: daemon.Examine,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: packaging.Version(), Examine: daemon.Examine, ImportGtiv: daemon.ImportGtiv,
 	})
 }

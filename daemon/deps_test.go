@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"store/queue":       {},
 	"store/blob":        {},
 	"store/blob/s3test": {},
+	"store/mysqldump":   {},
 	"media":             {},
 	"media/":            {"media"},
 	"packaging":         {},
@@ -76,7 +77,9 @@ var mayImport = map[string][]string{
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
 
-	"daemon/stream":    {"media", "media/"},
+	"daemon/stream": {"media", "media/"},
+	"daemon/legacy": {"store", "store/", "protocol", "daemon/account", "daemon/video", "media/clip"},
+
 	"daemon/gateway":   {"protocol"},
 	"daemon/web":       append([]string{"protocol", "store", "store/blob", "daemon/web/", "daemon/upload", "daemon/video/sample"}, features...),
 	"daemon/web/api":   {"protocol", "daemon/limit"},

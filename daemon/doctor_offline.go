@@ -24,7 +24,7 @@ func Examine(ctx context.Context, data, config string, fix bool) (_ *protocol.Ch
 	if data, err = filepath.Abs(data); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if err := mayExamine(data); err != nil {
+	if err := mayOpen(data); err != nil {
 		return nil, err
 	}
 	cfg, err := Load(config, data, os.Environ())
@@ -70,9 +70,9 @@ func Examine(ctx context.Context, data, config string, fix bool) (_ *protocol.Ch
 	return &found, nil
 }
 
-// mayExamine refuses folders that are no data folder, and users whose new files the
+// mayOpen refuses folders that are no data folder, and users whose new files the
 // daemon could not open afterwards.
-func mayExamine(data string) error {
+func mayOpen(data string) error {
 	info, err := os.Stat(filepath.Join(data, dbFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is not the data folder of a gtiv: there is no %s", data, dbFile)
@@ -81,7 +81,7 @@ func mayExamine(data string) error {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user %d: while the server does not run, examine it as that user (sudo -u)", data, st.Uid)
+		return fmt.Errorf("%s belongs to the user %d: while the server does not run, do this as that user (sudo -u)", data, st.Uid)
 	}
 	return nil
 }

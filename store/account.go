@@ -243,6 +243,23 @@ func (s *Store) UpgradeHash(ctx context.Context, id int64, old, hash string) err
 	return s.mustChange(ctx, `UPDATE account SET password_hash = ? WHERE id = ? AND password_hash = ?`, hash, id, old)
 }
 
+// UnhashedPassword is the password of an imported account, as the server that it
+// came from kept it.
+type UnhashedPassword struct {
+	Account int64
+	Hash    string
+}
+
+// UnhashedPasswords lists some of them.
+func (s *Store) UnhashedPasswords(ctx context.Context, limit int) ([]UnhashedPassword, error) {
+	rows, err := s.viewRows(ctx, `SELECT id, password_hash FROM account INDEXED BY account_unhashed WHERE substr(password_hash, 1, 5) = '$md5$' ORDER BY id LIMIT ?`, limit)
+	return collect(rows, err, func(r scanner) (UnhashedPassword, error) {
+		var p UnhashedPassword
+		err := r.Scan(&p.Account, &p.Hash)
+		return p, err
+	})
+}
+
 // Ban bans an account until a time (ms) and revokes its sessions, which it
 // answers.
 func (s *Store) Ban(ctx context.Context, id, until int64, reason string) ([]int64, error) {

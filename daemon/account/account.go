@@ -181,13 +181,15 @@ func (s *Service) SetConfig(cfg Config) error {
 }
 
 // Run does the background work: writes last-seen times, calibrates the password
-// hash, forgets what has expired. It returns when ctx ends.
+// hash, hashes imported passwords, forgets what has expired. It returns when ctx
+// ends.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.writeSeen(ctx) })
 	g.Go(func() error { return s.keepHouse(ctx) })
 	g.Go(func() error {
 		s.hasher.calibrate(ctx, s.log)
+		s.rehashLegacy(ctx)
 		return nil
 	})
 	return g.Wait()

@@ -39,6 +39,8 @@ type IO struct {
 	Version  string // of this program
 	// Examine is the doctor of a server that does not run; nil: there is none.
 	Examine func(ctx context.Context, data, config string, fix bool) (*protocol.Checkup, error)
+	// ImportGtiv imports into a server that does not run; nil: there is none.
+	ImportGtiv func(ctx context.Context, ask protocol.ImportGtiv, progress func(text string)) (*protocol.ImportReport, error)
 }
 
 // Target are the flags of every command that asks the daemon.

@@ -21,6 +21,7 @@ import (
 
 // ImportCmd is "gtiv import".
 type ImportCmd struct {
+	Gtiv   ImportGtivCmd   `cmd:"" help:"Bring in a dump of the original GTIV server's MySQL database. Without --apply only show what would come."`
 	Videos ImportVideosCmd `cmd:"" help:"Upload the video files of a folder for a user. Doing it again imports nothing twice."`
 }
 
