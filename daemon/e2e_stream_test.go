@@ -30,7 +30,7 @@ func (s *server) publish(t *testing.T, key string, args ...string) *publishing {
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "25", "-c:a", "aac",
 	}
 	all = append(all, args...)
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "ffmpeg", append(all, "-f", "flv", "rtmp://"+s.address(portRTMP)+"/live/"+key)...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "ffmpeg", append(all, "-f", "flv", "rtmp://"+s.address(2011)+"/live/"+key)...)
 	p.cmd.Stderr = &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

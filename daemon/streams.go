@@ -12,6 +12,7 @@ import (
 	"gtiv/daemon/live"
 	"gtiv/daemon/stream"
 	"gtiv/media"
+	"gtiv/media/clip"
 	"gtiv/protocol"
 )
 
@@ -27,6 +28,10 @@ func streamConfig(c Config) stream.Config {
 
 // makeStreams builds what takes and serves live streams.
 func (d *Daemon) makeStreams(ctx context.Context) error {
+	still, err := clip.New(clip.Config{FFmpeg: d.opt.Config.Video.FFmpeg, FFprobe: d.opt.Config.Video.FFprobe, Threads: 1})
+	if err != nil {
+		return err
+	}
 	d.stream = stream.New(streamConfig(d.opt.Config), stream.Deps{
 		ByKey: func(ctx context.Context, key string) (string, int64, error) {
 			r, err := d.live.ByKey(ctx, key)
@@ -50,6 +55,7 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 		},
 		Address:  func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
 		NotFound: func(w http.ResponseWriter, r *http.Request) { d.web.NotFound(w, r) },
+		Still:    still.Still,
 		Log:      d.log.With("component", "stream"),
 	})
 	return d.store.NobodyOnAir(ctx)

@@ -25,6 +25,7 @@ type LiveItem struct {
 	Avatar   string
 	Nickname string
 	IsFollow bool
+	Viewers  int `doc:"who watch the stream now, by all protocols"`
 }
 
 // LiveMessage is a message of a live room's chat, the same in a push and in the

@@ -37,7 +37,7 @@ type Config struct {
 	Silence time.Duration
 }
 
-// Deps are the rules. All fields but Log are required.
+// Deps are the rules. All fields but Still and Log are required.
 type Deps struct {
 	// ByKey finds the room that may be published with a key.
 	ByKey func(ctx context.Context, key string) (room string, user int64, err error)
@@ -50,7 +50,9 @@ type Deps struct {
 	Address func(r *http.Request) netip.Addr
 	// NotFound answers what is not there.
 	NotFound func(w http.ResponseWriter, r *http.Request)
-	Log      *slog.Logger
+	// Still makes a picture of a segment; nil: there are none.
+	Still func(ctx context.Context, segment []byte) ([]byte, error)
+	Log   *slog.Logger
 }
 
 // Server has all live streams.
@@ -79,9 +81,12 @@ type event struct {
 type outputs struct {
 	stream *media.Stream
 	ts     *hls.TS
-	ll     *hls.LL // nil until somebody asks
-	ctx    context.Context
+	ll     *hls.LL         // nil until somebody asks
+	ctx    context.Context //nolint:containedctx // its life
 	cancel context.CancelFunc
+
+	cover   []byte // a picture of it, JPEG
+	coverAt time.Time
 }
 
 // New makes a Server; Run must run.
@@ -138,6 +143,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, inner := errgroup.WithContext(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { s.sweepViewers(ctx); return nil })
+	g.Go(func() error { s.makeCovers(ctx); return nil })
 	told := make(chan struct{})
 	go func() { // ends with the last event
 		defer close(told)
@@ -249,6 +255,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		done = s.serveFLV(w, r, dir, strings.TrimSuffix(file, ".flv"))
 	case strings.HasSuffix(file, ".m3u8") && file != "index.m3u8" && !strings.HasSuffix(file, "_stream.m3u8"):
 		done = s.serveTS(w, r, dir, strings.TrimSuffix(file, ".m3u8"), "")
+	case strings.HasSuffix(file, ".jpg"):
+		token, room := split(dir)
+		done = s.serveCover(w, r, token, room)
 	case strings.HasSuffix(file, ".ts"):
 		token, room := split(dir)
 		done = s.serveTS(w, r, token, room, file)

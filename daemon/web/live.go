@@ -33,6 +33,9 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 		if r.OnAir {
 			item.State = 1
 		}
+		if s.deps.LiveViewers != nil {
+			item.Viewers = s.deps.LiveViewers(r.ID)
+		}
 		rep.List = append(rep.List, item)
 	}
 	return rep, nil
@@ -41,6 +44,11 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 // liveCover is the picture of a room in the list: its own, else its owner's, else
 // that of the sample: the app wants an address (wire.md 5).
 func (s *Server) liveCover(c *api.Call, r live.Room) string {
+	if r.Cover == "" && r.OnAir && s.deps.LiveCover != nil {
+		if name := s.deps.LiveCover(r.ID); name != "" {
+			return s.base(c.Request).URL() + "/live/" + name
+		}
+	}
 	switch {
 	case r.Cover == "" && avatar(r.Owner) != "":
 		return avatar(r.Owner)

@@ -233,6 +233,10 @@ type Deps struct {
 	// UploadToken makes the token that client apps upload files with, and answers
 	// where these will be: "" means here.
 	UploadToken func(user int64, valid time.Duration) (token, base string)
+	// LiveCover is the path below /live/ of a picture of a room's stream, "" for none,
+	// and LiveViewers how many watch it. May be nil.
+	LiveCover   func(room int64) string
+	LiveViewers func(room int64) int
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
 	Logger *slog.Logger
