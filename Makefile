@@ -11,8 +11,8 @@ DEBVERSION  := $(patsubst v%,%,$(if $(filter v%,$(VERSION)),$(VERSION),0.0.0~$(V
 LDFLAGS     := -s -w -X gtiv/packaging.version=$(VERSION)
 export GOTOOLCHAIN ?= local
 
-# What the tests run besides Go: a publisher and player, a race detector.
-DEB_TEST := ffmpeg gcc libc6-dev
+# What the tests run besides Go: a publisher and player, a browser, a race detector.
+DEB_TEST := ffmpeg chromium gcc libc6-dev
 
 .DEFAULT_GOAL := help
 .PHONY: help run build fmt check test unit soak bench fuzz crash package clean deps-test

@@ -23,9 +23,13 @@ type commands struct {
 	Invite   cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
 	Report   cli.ReportCmd    `cmd:"" help:"Look after what users reported."`
 	Room     cli.RoomCmd      `cmd:"" help:"Look after groups."`
+	Video    cli.VideoCmd     `cmd:"" help:"Look after short videos."`
 	Ban      cli.BanCmd       `cmd:"" help:"Look after banned addresses."`
 	Announce cli.AnnounceCmd  `cmd:"" help:"Send a message to everybody, or show how far such messages are."`
 	Audit    cli.AuditCmd     `cmd:"" help:"Show what administrators and moderators changed."`
+	Queue    cli.QueueCmd     `cmd:"" help:"Look after the queues and what was given up in them."`
+	Import   cli.ImportCmd    `cmd:"" help:"Bring in what was made elsewhere."`
+	Doctor   cli.DoctorCmd    `cmd:"" help:"Examine the server and its files; exit code 1 if something is wrong."`
 	Config   daemon.ConfigCmd `cmd:"" help:"Show and check the configuration."`
 	Version  cli.VersionCmd   `cmd:"" help:"Show the version of this program."`
 }
@@ -37,5 +41,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return cli.Execute(ctx, &commands{}, os.Args[1:], &cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: packaging.Version()})
+	return cli.Execute(ctx, &commands{}, os.Args[1:], &cli.IO{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: packaging.Version(), Examine: daemon.Examine, ImportGtiv: daemon.ImportGtiv,
+	})
 }

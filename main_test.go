@@ -45,7 +45,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			t.Errorf("gtiv %s has no --json", name)
 		}
 	}
-	if commands != 28 {
+	if commands != 40 {
 		t.Errorf("%d commands in the help:\n%s", commands, help)
 	}
 }
@@ -71,6 +71,14 @@ func TestExitCodes(t *testing.T) {
 		{"invite create --data " + nowhere, 3},
 		{"room show 1000000001 --data " + nowhere, 3},
 		{"room dissolve", 2},
+		{"import gtiv", 2},
+		{"import gtiv /nonexistent.sql", 2},
+		{"import gtiv main.go --apply --dry-run", 2},
+		{"import gtiv main.go --data " + nowhere, 1},
+		{"video delete 7", 2},
+		{"queue drop process", 2},
+		{"import videos " + nowhere + " --user ann --data " + nowhere, 3},
+		{"doctor --data " + nowhere, 3},
 	} {
 		for _, suffix := range []string{"", " --json"} {
 			if strings.HasPrefix(c.args, "serve") && suffix != "" {

@@ -21,6 +21,7 @@ type Config struct {
 	Chat       ChatConfig       `toml:"chat"`
 	Moderation ModerationConfig `toml:"moderation"`
 	Video      VideoConfig      `toml:"video"`
+	Live       LiveConfig       `toml:"live"`
 	Media      MediaConfig      `toml:"media"`
 	Qiniu      QiniuConfig      `toml:"qiniu"`
 	Log        LogConfig        `toml:"log"`
@@ -39,7 +40,8 @@ type SiteConfig struct {
 	// Name is shown on pages and in two-factor authenticator apps.
 	Name string `toml:"name" reload:"yes"`
 	// PublicURL is the address clients use, when it differs from the one their
-	// requests arrive with: "https://example.org". Empty: taken from the request.
+	// requests arrive with: "https://example.org", perhaps with a path that a proxy
+	// takes away. Empty: taken from the request.
 	PublicURL string `toml:"public_url" reload:"yes"`
 	// TrustedProxies are the networks whose X-Forwarded-* headers are believed.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" reload:"yes"`
@@ -93,6 +95,8 @@ type LimitsConfig struct {
 	RoomMembers int `toml:"room_members" reload:"yes"`
 	// OwnedRooms is how many groups one account may own.
 	OwnedRooms int `toml:"owned_rooms" reload:"yes"`
+	// RoomsPerHour is how many groups one account may make in an hour.
+	RoomsPerHour int `toml:"rooms_per_hour" reload:"yes"`
 	// NewAccountMinutes is how long an account is new: until then it may send few
 	// friend requests, and neither make groups, nor join them by link, nor write in
 	// live rooms. 0 is off.
@@ -184,6 +188,20 @@ type VideoConfig struct {
 	FFprobe string `toml:"ffprobe"`
 }
 
+// LiveConfig is about live streams.
+type LiveConfig struct {
+	// Viewers bounds all viewers; 0 is no limit.
+	Viewers int `toml:"viewers"`
+	// ViewersPerStream bounds those of one stream; 0 is no limit.
+	ViewersPerStream int `toml:"viewers_per_stream"`
+	// ViewersPerAddress bounds those from one address; 0 is no limit.
+	ViewersPerAddress int `toml:"viewers_per_address"`
+	// RTMPConnections bounds connections of RTMP.
+	RTMPConnections int `toml:"rtmp_connections"`
+	// Silence is after how long without a byte a publisher counts as gone.
+	Silence Duration `toml:"silence"`
+}
+
 // The values of media.store.
 const (
 	MediaDisk = "disk"
@@ -256,6 +274,7 @@ func Default() Config {
 			RoomSendsPerSecond:   50,
 			RoomMembers:          500,
 			OwnedRooms:           100,
+			RoomsPerHour:         120,
 			MaxRequests:          1024,
 		},
 		Gateway: GatewayConfig{
@@ -281,6 +300,7 @@ func Default() Config {
 		Video: VideoConfig{
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
+		Live:   LiveConfig{ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second)},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

@@ -55,7 +55,7 @@ const year = 365 * 24 * time.Hour
 func (k *checks) site(s SiteConfig) {
 	n := utf8.RuneCountInString(s.Name)
 	k.bad(n < 1 || n > 64, "site.name", "must have 1 to 64 characters")
-	k.bad(s.PublicURL != "" && !isBaseURL(s.PublicURL), "site.public_url", `must look like "https://example.org", without path or query`)
+	k.bad(s.PublicURL != "" && !isSiteURL(s.PublicURL), "site.public_url", `must look like "https://example.org" or "https://example.org/videos", without query`)
 	k.oneOf("site.registration", s.Registration, RegistrationOpen, RegistrationInvite, RegistrationClosed)
 	k.oneOf("site.language", s.Language, "en", "zh")
 	k.bad(s.AppURL != "" && !isWebURL(s.AppURL), "site.app_url", "must be an http or https address")
@@ -80,6 +80,7 @@ func (k *checks) limits(c Config) {
 	k.between("limits.room_sends_per_second", int64(c.Limits.RoomSendsPerSecond), 1, many, "between 1 and 1000000")
 	k.between("limits.room_members", int64(c.Limits.RoomMembers), 2, 10_000, "between 2 and 10000")
 	k.between("limits.owned_rooms", int64(c.Limits.OwnedRooms), 1, many, "between 1 and 1000000")
+	k.between("limits.rooms_per_hour", int64(c.Limits.RoomsPerHour), 1, many, "between 1 and 1000000")
 	k.between("chat.room_name", int64(c.Chat.RoomName), 1, 100, "between 1 and 100")
 	k.between("chat.room_notice", int64(c.Chat.RoomNotice), 1, 1000, "between 1 and 1000")
 	k.between("limits.new_account_minutes", int64(c.Limits.NewAccountMinutes), 0, 30*24*60, "between 0 (off) and 43200 (30 days)")
@@ -109,6 +110,11 @@ func (k *checks) media(c Config) {
 	k.between("video.uploads_per_hour", int64(c.Video.UploadsPerHour), 0, many, "between 0 (no limit) and 1000000")
 	k.between("video.max_duration", int64(c.Video.MaxDuration), int64(time.Second), int64(6*time.Hour), "between 1s and 6h")
 	k.between("video.threads", int64(c.Video.Threads), 0, 256, "between 0 (half the CPUs) and 256")
+	k.between("live.viewers", int64(c.Live.Viewers), 0, many, "between 0 (no limit) and 1000000")
+	k.between("live.viewers_per_stream", int64(c.Live.ViewersPerStream), 0, many, "between 0 (no limit) and 1000000")
+	k.between("live.viewers_per_address", int64(c.Live.ViewersPerAddress), 0, many, "between 0 (no limit) and 1000000")
+	k.between("live.rtmp_connections", int64(c.Live.RTMPConnections), 1, many, "between 1 and 1000000")
+	k.between("live.silence", int64(c.Live.Silence), int64(2*time.Second), int64(time.Minute), "between 2s and 1m")
 	k.oneOf("media.store", c.Media.Store, MediaDisk, MediaS3)
 	k.between("media.chat_keep", int64(c.Media.ChatKeep), 0, int64(100*year), "0 (for ever) or up to 876000h")
 	k.bad(c.Media.ChatKeep > 0 && c.Media.ChatKeep < Duration(24*time.Hour), "media.chat_keep", "must be 0 (for ever) or at least 24h")
@@ -178,7 +184,13 @@ func isWebURL(s string) bool {
 
 func isBaseURL(s string) bool {
 	u, err := url.Parse(s)
-	return isWebURL(s) && err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return isSiteURL(s) && err == nil && (u.Path == "" || u.Path == "/")
+}
+
+// isSiteURL is isBaseURL, perhaps with a path.
+func isSiteURL(s string) bool {
+	u, err := url.Parse(s)
+	return isWebURL(s) && err == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
 // Changed compares two configurations and names the keys that differ: applied

@@ -52,7 +52,10 @@ func (errProblems) ExitCode() int { return 1 }
 
 // Run checks and prints.
 func (c *ConfigCheckCmd) Run(out io.Writer) error {
-	_, err := c.load()
+	cfg, err := c.load()
+	if err == nil {
+		err = checkWords(cfg.Moderation)
+	}
 	ce, wrong := errors.AsType[*ConfigError](err)
 	if err != nil && !wrong {
 		return err // a file that cannot be read
@@ -72,6 +75,14 @@ func (c *ConfigCheckCmd) Run(out io.Writer) error {
 	}
 	if wrong {
 		return errProblems{}
+	}
+	return nil
+}
+
+// checkWords reads the list of words. Unlike a start it takes none with mistakes.
+func checkWords(cfg ModerationConfig) error {
+	if _, err := readWords(cfg); err != nil {
+		return &ConfigError{Problems: []Problem{{Key: "moderation.words_file", Value: cfg.WordsFile, Text: err.Error()}}}
 	}
 	return nil
 }

@@ -225,7 +225,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 		"must be a whole number":    "[limits]\nsend_burst = 99999999999\n",
 		"must be a text":            "[site.name]\nx = 1\n",
 		"is not an IP address":      "[listen]\nbind = [\"localhost\"]\n",
-		"without path or query":     "[site]\npublic_url = \"https://a.test/sub\"\n",
+		"without query":             "[site]\npublic_url = \"https://a.test/sub?x\"\n",
 		"between 0 and 44536":       "[listen]\nport_offset = 44537\n",
 	} {
 		_, err := daemon.Load(writeConfig(t, "gtiv.toml", text), "", nil)

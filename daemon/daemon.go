@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"gtiv/daemon/control"
 	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
+	"gtiv/daemon/stream"
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/daemon/web/api"
@@ -74,6 +76,7 @@ type Daemon struct {
 	live    *live.Service
 	video   *video.Service
 	media   mediaParts
+	stream  *stream.Server
 	gateway *gateway.Gateway
 	web     *web.Server
 	admin   *control.Server
@@ -92,13 +95,16 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeFront} {
+	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeStreams, d.makeFront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return d, nil
 }
+
+// dbFile is the database in the data folder.
+const dbFile = "gtiv.db"
 
 // openData makes and locks the data folder and opens the stores in it.
 func (d *Daemon) openData(ctx context.Context) error {
@@ -113,7 +119,7 @@ func (d *Daemon) openData(ctx context.Context) error {
 		return err
 	}
 	if d.store, err = store.Open(ctx, store.Config{
-		Path: filepath.Join(d.opt.Data, "gtiv.db"), Logger: d.log.With("component", "store"),
+		Path: filepath.Join(d.opt.Data, dbFile), Logger: d.log.With("component", "store"),
 		Progress: func(text string) {
 			d.notify.ExtendTimeout(5 * time.Minute)
 			d.notify.Status(text)
@@ -141,11 +147,13 @@ func (d *Daemon) bindSockets(ctx context.Context) error {
 // makeFeatures builds the rules and ties them to each other: features do not
 // know the gateway nor one another.
 func (d *Daemon) makeFeatures(ctx context.Context) error {
+	d.words = &wordList{log: d.log.With("component", "words")}
 	list, err := readWords(d.opt.Config.Moderation)
 	if err != nil {
-		return err
+		// The file may have been edited months ago: a site that stays down would be
+		// worse than one with fewer words. A file that is set right is read at once.
+		d.words.log.Error("the list of words has mistakes; only what can be read of it is in force", "words", list.filter.Len(), "err", err)
 	}
-	d.words = &wordList{log: d.log.With("component", "words")}
 	d.words.set(list)
 	key, err := secret(d.opt.Data, "seal.key", 32)
 	if err != nil {
@@ -163,7 +171,7 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Censor:      d.words.censor,
 		TooNew:      func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 
-		Announcements: d.queue.Topic("announce", queue.TopicOptions{MaxAttempts: announceAttempts}),
+		Announcements: d.queue.Topic(topicAnnounce, queue.TopicOptions{MaxAttempts: announceAttempts}),
 	}); err != nil {
 		return err
 	}
@@ -180,6 +188,8 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Deliver:    d.chat.Deliver,
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
+		QuitTexts:  d.chat.QuitTexts(),
+		Gone:       func(ctx context.Context, user int64) { d.live.OwnerGone(ctx, user) },
 		Censor:     d.words.censor,
 		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})
@@ -212,8 +222,10 @@ func (d *Daemon) makeFront(context.Context) error {
 	}, web.Deps{
 		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
 		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, UploadToken: d.uploadToken,
-		Mount:  map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload},
-		Online: d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
+		Mount:       map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
+		LiveCover:   func(room int64) string { return d.stream.Cover(strconv.FormatInt(room, 10)) },
+		LiveViewers: func(room int64) int { return d.stream.Sessions().Viewers(strconv.FormatInt(room, 10)) },
+		Online:      d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
 		return err
@@ -221,6 +233,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
 		Bans: d.account, Reports: d.chat, Rooms: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
+		Videos: d.media.process, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})
@@ -241,7 +254,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
-		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run,
+		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}
@@ -297,6 +310,9 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	}
 	for i, ln := range d.sockets.comet {
 		parts[fmt.Sprintf("comet %d", i)] = func(ctx context.Context) error { return d.gateway.ServeTCP(ctx, ln) }
+	}
+	for i, ln := range d.sockets.rtmp {
+		parts[fmt.Sprintf("rtmp %d", i)] = func(ctx context.Context) error { return d.stream.ServeRTMP(ctx, ln) }
 	}
 	for i, ln := range d.sockets.tls {
 		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting, places)

@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"store/queue":       {},
 	"store/blob":        {},
 	"store/blob/s3test": {},
+	"store/mysqldump":   {},
 	"media":             {},
 	"media/":            {"media"},
 	"packaging":         {},
@@ -75,6 +76,9 @@ var mayImport = map[string][]string{
 	"daemon/video":        {"store", "store/", "protocol", "daemon/limit", "daemon/filter", "daemon/video/sample", "media/clip"},
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
+
+	"daemon/stream": {"media", "media/"},
+	"daemon/legacy": {"store", "store/", "protocol", "daemon/account", "daemon/video", "media/clip"},
 
 	"daemon/gateway":   {"protocol"},
 	"daemon/web":       append([]string{"protocol", "store", "store/blob", "daemon/web/", "daemon/upload", "daemon/video/sample"}, features...),

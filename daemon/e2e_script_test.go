@@ -73,6 +73,10 @@ import (
 //	jsonvar VAR PATH              a value of the JSON that gtiv just printed
 //	totp VAR SECRET STEPS         a code of the second factor, STEPS half minutes from now
 //	unzip FILE DIR
+//	clip FILE SECONDS [FLAG…]     a clip of 320x240, made by ffmpeg
+//	[!] upload WHO FILE [NAME=text…]  POST /video-upload
+//	changed VIDEO KEY             wait until its files are in another folder
+//	sql STATEMENT                 on the database, behind the daemon's back
 //	reader connect|join|expect|quiet|online|close NAME …
 //	                              a client in a live room, see readerUsage
 func TestScripts(t *testing.T) {
@@ -94,7 +98,7 @@ func TestScripts(t *testing.T) {
 			"expect": cmdExpect, "shape": cmdShape, "keep": cmdKeep, "until": cmdUntil, "online": cmdOnline,
 			"app": cmdApp, "ws": cmdWS, "roomsend": cmdRoomSend, "newest": cmdNewest, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
 			"guest": cmdGuest, "always": cmdAlways, "fetch": cmdFetch, "phonecode": cmdPhoneCode, "jsonvar": cmdJSONVar,
-			"reader": cmdReader,
+			"reader": cmdReader, "clip": cmdClip, "upload": cmdUpload, "sql": cmdSQL, "changed": cmdChanged,
 		},
 	})
 }

@@ -130,7 +130,7 @@ func (d *Daemon) Status(ctx context.Context) protocol.Status {
 		UptimeSeconds: int64(now.Sub(d.started).Seconds()), DataDir: d.opt.Data, Ports: d.sockets.ports, Health: d.healthParts(),
 		Connections: d.gateway.Connections(), UsersOnline: d.gateway.Stats().Users,
 		RSSBytes: rss(), DatabaseBytes: d.store.Stats().Bytes + d.store.Stats().WALBytes, Goroutines: runtime.NumGoroutine(),
-		Queues: d.queues(),
+		Queues: topics{d.queue}.List(),
 	}
 	if len(s.Health) == 0 { // asked in the first moments
 		d.remember(d.check(ctx))
@@ -151,16 +151,6 @@ func (d *Daemon) Status(ctx context.Context) protocol.Status {
 		s.State = protocol.StateDraining
 	}
 	return s
-}
-
-// queues is every topic of the queue.
-func (d *Daemon) queues() []protocol.Queue {
-	list := []protocol.Queue{}
-	for _, t := range d.queue.Topics() {
-		st := t.Stats()
-		list = append(list, protocol.Queue{Name: t.Name(), Depth: st.Depth, Dead: st.Dead, OldestSeconds: int64(st.OldestAge.Seconds())})
-	}
-	return list
 }
 
 // rss is the resident memory of this process in bytes, 0 if it cannot be read.

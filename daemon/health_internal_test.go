@@ -21,7 +21,7 @@ func TestStatusCountsWhatWaitsAndWhatIsDead(t *testing.T) {
 	}
 	defer q.Close()
 	d := &Daemon{queue: q}
-	if list := d.queues(); list == nil || len(list) != 0 {
+	if list := (topics{d.queue}).List(); list == nil || len(list) != 0 {
 		t.Errorf("without topics: %#v", list)
 	}
 	topic := q.Topic("announce", queue.TopicOptions{MaxAttempts: 1})
@@ -41,7 +41,7 @@ func TestStatusCountsWhatWaitsAndWhatIsDead(t *testing.T) {
 	}
 	now = now.Add(90 * time.Second)
 	want := []protocol.Queue{{Name: "a"}, {Name: "announce", Depth: 2, Dead: 1, OldestSeconds: 90}}
-	if list := d.queues(); !slices.Equal(list, want) {
+	if list := (topics{d.queue}).List(); !slices.Equal(list, want) {
 		t.Errorf("%+v, want %+v", list, want)
 	}
 }

@@ -38,8 +38,8 @@ var httpPorts = []struct {
 
 // sockets are all listeners of the daemon, bound before anything starts.
 type sockets struct {
-	comet, tls, http []net.Listener
-	ports            []protocol.Port
+	comet, tls, http, rtmp []net.Listener
+	ports                  []protocol.Port
 }
 
 // bind opens every socket. All failures are reported together, each with what
@@ -67,6 +67,7 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	}
 	open("comet", portComet, &s.comet)
 	open("tls", portTLS, &s.tls)
+	open("rtmp", portRTMP, &s.rtmp)
 	for _, p := range httpPorts {
 		open(p.name, p.port, &s.http)
 	}
@@ -104,7 +105,7 @@ func listenTCP(ctx context.Context, lc net.ListenConfig, address string, port in
 }
 
 func (s *sockets) close() {
-	for _, list := range [][]net.Listener{s.comet, s.tls, s.http} {
+	for _, list := range [][]net.Listener{s.comet, s.tls, s.http, s.rtmp} {
 		for _, ln := range list {
 			_ = ln.Close()
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ type mediaParts struct {
 	upload  *upload.Server
 	token   upload.Token
 	signer  *web.Signer
+	clips   *clip.Clipper
 	making  atomic.Bool // a video is being made
 }
 
@@ -116,28 +118,36 @@ func derived(key []byte, use string) []byte {
 	return []byte(hex.EncodeToString(m.Sum(nil)))
 }
 
-func (d *Daemon) makeProcessor(c Config) error {
-	cfg := clip.Config{
+func clipConfig(c Config) clip.Config {
+	return clip.Config{
 		FFmpeg: c.Video.FFmpeg, FFprobe: c.Video.FFprobe, Threads: c.Video.Threads, MaxDuration: time.Duration(c.Video.MaxDuration),
 	}
+}
+
+func (d *Daemon) makeProcessor(c Config) error {
+	cfg := clipConfig(c)
 	clips, err := clip.New(cfg)
 	if err != nil {
 		return err
 	}
+	d.media.clips = clips
 	cfg.Hold = d.media.making.Load // the next video comes before the last one's renditions
 	slow, err := clip.New(cfg)
 	if err != nil {
 		return err
 	}
-	// The processor counts the tries itself: waiting for ffmpeg or for room on the
-	// disk is none.
-	options := queue.TopicOptions{MaxAttempts: 1 << 30, Backoff: processBackoff}
 	d.media.process, err = video.NewProcessor(processConfig(c), video.ProcessDeps{
 		Videos: d.video, Store: d.store, Blobs: d.media.blobs, Staging: d.media.staging, Clips: clips, Slow: slow,
-		Jobs: d.queue.Topic("process", options), Later: d.queue.Topic("ladder", options), Busy: &d.media.making,
+		Jobs: d.queue.Topic(topicProcess, processOptions()), Later: d.queue.Topic(topicLadder, processOptions()), Busy: &d.media.making,
 		Notify: d.notifyVideo, Logger: d.log.With("component", "process"),
 	})
 	return err
+}
+
+// processOptions are those of the topics of videos. The processor counts the tries
+// itself: waiting for ffmpeg or for room on the disk is none.
+func processOptions() queue.TopicOptions {
+	return queue.TopicOptions{MaxAttempts: 1 << 30, Backoff: processBackoff}
 }
 
 // processBackoff is the wait before another try.
@@ -155,7 +165,7 @@ func (d *Daemon) notifyVideo(user int64, n protocol.Notice) {
 		if err != nil {
 			d.log.Warn("language of a user not found", "user", user, "err", err)
 		}
-		n.Reason = protocol.Text(protocol.LanguageOf(a.Language, d.cfg.Load().Site.Language), n.Reason)
+		n.Reason = video.ReasonText(protocol.LanguageOf(a.Language, d.cfg.Load().Site.Language), n.State, n.Reason)
 	}
 	d.gateway.Push(user, &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true})
 }
@@ -197,4 +207,15 @@ func (d *Daemon) uploadToken(user int64, valid time.Duration) (token, base strin
 // served finds the video whose files a viewer asks for.
 func (d *Daemon) served(ctx context.Context, viewer int64, key string) (store.Video, error) {
 	return d.store.ServedVideo(ctx, viewer, false, key)
+}
+
+// videoLink is the path of a video's playlist that its owner, and whoever has the
+// path, can open for some hours whatever its state is, and the whole address if the
+// site has one.
+func (d *Daemon) videoLink(key string, owner int64) (path, address string) {
+	path = web.ClipPath + d.media.signer.Sign(key, owner) + "/" + clip.Playlist
+	if site := d.cfg.Load().Site.PublicURL; site != "" {
+		address = strings.TrimRight(site, "/") + path
+	}
+	return path, address
 }

@@ -31,7 +31,7 @@ var roleNames = [roleCount]string{"guest", "outsider", "member", "muted member",
 
 // may is one call and the code that each role gets. In path and body stand R
 // for the room, TARGET for a member, ADMIN2 for a second admin, FRIEND for a
-// contact of all who is no member, WAITS for somebody who asked to join, LINK for a
+// contact of all who is no member, OWNER for who owns it, WAITS for somebody who asked to join, LINK for a
 // link's code, OWNERS for a message of the owner and THEIRS for one of TARGET.
 type may struct {
 	method, path, body string
@@ -54,6 +54,7 @@ var (
 	speakers   = [roleCount]int{tok, no, yes, no, yes, yes, no}
 	admins     = [roleCount]int{tok, no, no, no, yes, yes, yes}
 	owners     = [roleCount]int{tok, no, no, no, no, yes, yes}
+	siteOnly   = [roleCount]int{tok, no, no, no, no, no, yes}
 	nobody     = [roleCount]int{tok, no, no, no, no, no, no}
 )
 
@@ -87,10 +88,13 @@ var permissions = []may{
 	{"POST", "/room/banned_to_post", `{"RoomId":"R","UserId":"0","Type":5}`, false, admins},
 	{"POST", "/room/banned_to_post", `{"RoomId":"R","UserId":"TARGET","Type":1}`, false, admins},
 	{"POST", "/room/banned_to_post", `{"RoomId":"R","UserId":"ADMIN2","Type":1}`, false, owners},
+	{"POST", "/room/banned_to_post", `{"RoomId":"R","UserId":"OWNER","Type":2}`, false, siteOnly},
+	{"POST", "/room/relieve_banned_to_post", `{"RoomId":"R","UserId":"OWNER"}`, false, siteOnly},
 	{"POST", "/room/relieve_banned_to_post", `{"RoomId":"R","UserId":"0"}`, false, admins},
 	{"POST", "/room/relieve_banned_to_post", `{"RoomId":"R","UserId":"TARGET"}`, false, admins},
 	{"DELETE", "/room/remove_member?RoomId=R&UserId=TARGET", "", false, admins},
 	{"DELETE", "/room/remove_member?RoomId=R&UserId=ADMIN2", "", false, owners},
+	{"DELETE", "/room/remove_member?RoomId=R&UserId=OWNER", "", false, siteOnly},
 	{"POST", "/room/set_admin", `{"RoomId":"R","UserIds":"TARGET"}`, false, owners},
 	{"POST", "/room/transfer", `{"RoomId":"R","UserId":"TARGET"}`, false, owners},
 	{"POST", "/room/dissolve", `{"RoomId":"R"}`, false, owners},
@@ -123,8 +127,8 @@ func TestWhoMayDoWhatInAGroup(t *testing.T) {
 			if !fresh || p.pending != permissions[max(i-1, 0)].pending {
 				w.newRoom(p.pending)
 			}
-			fill := strings.NewReplacer("TARGET", fmt.Sprint(w.target.id), "ADMIN2", fmt.Sprint(w.admin2.id), "FRIEND", fmt.Sprint(w.friend.id),
-				"WAITS", fmt.Sprint(w.waits.id), "LINK", w.link, "OWNERS", w.ownersMsg, "THEIRS", w.theirID,
+			fill := strings.NewReplacer("TARGET", fmt.Sprint(w.target.id), "ADMIN2", fmt.Sprint(w.admin2.id), "OWNERS", w.ownersMsg, "OWNER", fmt.Sprint(w.by[asOwner].id), "FRIEND", fmt.Sprint(w.friend.id),
+				"WAITS", fmt.Sprint(w.waits.id), "LINK", w.link, "THEIRS", w.theirID,
 				`"R"`, `"`+w.room+`"`, "=R", "="+w.room)
 			rep := w.call(w.by[role], p.method, fill.Replace(p.path), fill.Replace(p.body))
 			fresh = p.method == http.MethodGet || !rep.ok()

@@ -35,7 +35,7 @@ func chatConfig(c Config) chat.Config {
 		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
 		Retention: time.Duration(c.Chat.Retention), PerCap: c.Chat.ConversationCap,
 		RecallWindow: time.Duration(c.Chat.RecallWindow), Language: c.Site.Language,
-		RoomSends: float64(c.Limits.RoomSendsPerSecond), RoomMembers: c.Limits.RoomMembers, OwnedRooms: c.Limits.OwnedRooms,
+		RoomSends: float64(c.Limits.RoomSendsPerSecond), RoomMembers: c.Limits.RoomMembers, OwnedRooms: c.Limits.OwnedRooms, RoomsPerHour: c.Limits.RoomsPerHour,
 		RoomName: c.Chat.RoomName, RoomNotice: c.Chat.RoomNotice,
 	}
 }
@@ -129,6 +129,7 @@ func (d *Daemon) liveDeps() live.Deps {
 		Censor:  d.words.censor,
 		TooNew:  func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 		Online:  func(room int64) int { return d.gateway.RoomOnline(protocol.LiveRoomName(room)) },
+		OffAir:  d.offAir, Followers: d.tellFollowers,
 	}
 }
 

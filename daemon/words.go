@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -46,30 +47,40 @@ func markOf(path string) fileMark {
 	return fileMark{fi.ModTime(), fi.Size()}
 }
 
-// readWords reads the words of a configuration.
+// readWords reads the words of a configuration. With an error it answers what can
+// be read.
 func readWords(cfg ModerationConfig) (words, error) {
 	w := words{cfg: cfg}
 	list := slices.Clone(cfg.Words)
+	var problem error
 	if cfg.WordsFile != "" {
 		w.file = markOf(cfg.WordsFile) // before it is read: what changes meanwhile is read again
-		f, err := os.Open(cfg.WordsFile)
+		more, err := readFile(cfg.WordsFile)
 		if err != nil {
-			return w, fmt.Errorf("read words (moderation.words_file): %w", err)
-		}
-		defer f.Close()
-		more, err := filter.Read(f)
-		if err != nil {
-			return w, fmt.Errorf("read words (moderation.words_file): %s: %w", cfg.WordsFile, err)
+			problem = fmt.Errorf("read words (moderation.words_file): %w", err)
 		}
 		list = append(list, more...)
 	}
 	if len(list) > filter.MaxWords {
-		return w, fmt.Errorf("moderation.words and moderation.words_file have %d words together, more than %d", len(list), filter.MaxWords)
+		problem = errors.Join(problem, fmt.Errorf("moderation.words and moderation.words_file have %d words together, more than %d", len(list), filter.MaxWords))
 	}
 	if len(list) > 0 {
 		w.filter = filter.New(list)
 	}
-	return w, nil
+	return w, problem
+}
+
+func readFile(path string) ([]string, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator's own list
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := filter.Read(f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return list, err
 }
 
 // set replaces the list.

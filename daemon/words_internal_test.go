@@ -88,3 +88,36 @@ func TestWordsThatCannotBeRead(t *testing.T) {
 		t.Errorf("too many: %v", err)
 	}
 }
+
+// A mistake in the file, made months ago, kept the server from starting.
+func TestWhatCanBeReadOfABrokenListHolds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "words.txt")
+	writeWords(t, path, "good\n!!!\n\xff\nbetter\n", time.Hour)
+	cfg := ModerationConfig{Words: []string{"ugly"}, WordsFile: path}
+	list, err := readWords(cfg)
+	if err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "line 3") {
+		t.Errorf("the mistakes: %v", err)
+	}
+	l := &wordList{log: slog.New(slog.DiscardHandler)}
+	l.set(list)
+	for _, text := range []string{"good", "better", "ugly"} {
+		if _, err := l.censor(text); err == nil {
+			t.Errorf("%q passes", text)
+		}
+	}
+	writeWords(t, path, "best\n", time.Minute)
+	l.look()
+	if _, err := l.censor("best"); err == nil {
+		t.Error("the file that was set right was not read")
+	}
+	if err := checkWords(cfg); err != nil {
+		t.Error(err)
+	}
+	cfg.WordsFile += ".gone"
+	if err := checkWords(cfg); err == nil || !strings.Contains(err.Error(), "moderation.words_file") {
+		t.Errorf("the check of the configuration: %v", err)
+	}
+	if list, err := readWords(cfg); err == nil || list.filter.Len() != 1 {
+		t.Errorf("without a file: %d words, %v", list.filter.Len(), err)
+	}
+}

@@ -168,6 +168,7 @@ const (
 	NoticeRecall   = "recall"
 	NoticeText     = "notice"
 	NoticeEpoch    = "epoch"
+	NoticeLive     = "live"  // somebody one follows is on air
 	NoticeVideo    = "video" // how far the processing of a video is
 )
 

@@ -24,6 +24,7 @@ const (
 	ControlNotFound   ControlCode = "notFound"   // no such route, user, session, invitation
 	ControlConflict   ControlCode = "conflict"   // a name is taken, it is already so
 	ControlTooOften   ControlCode = "tooOften"
+	ControlNoRoom     ControlCode = "noRoom" // quota or disk, or a program that is missing
 	ControlInternal   ControlCode = "internal"
 )
 
@@ -113,6 +114,7 @@ type Port struct {
 type Queue struct {
 	Name          string
 	Depth         int64 // waits; what is being done is not counted
+	Leased        int64 // is being done
 	Dead          int64 // given up after too many attempts
 	OldestSeconds int64 // for how long the first one has been due
 }

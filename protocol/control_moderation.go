@@ -50,7 +50,7 @@ type ResolveReport struct {
 
 // BanAddress is POST /v1/bans; the answer is the AddressBan.
 type BanAddress struct {
-	Address string    // "192.0.2.7", or a network: "192.0.2.0/24"
+	Address string    // "192.0.2.7", an IPv6 one for its /64, or a network: "192.0.2.0/24"
 	Until   time.Time `json:",omitzero"` // zero: for ever
 	Reason  string    `json:",omitempty"`
 }

@@ -25,6 +25,7 @@ type LiveItem struct {
 	Avatar   string
 	Nickname string
 	IsFollow bool
+	Viewers  int `doc:"who watch the stream now, by all protocols"`
 }
 
 // LiveMessage is a message of a live room's chat, the same in a push and in the
@@ -74,6 +75,24 @@ type LiveCreateRequest struct {
 type LiveCreateReply struct {
 	Head
 	RoomID string `json:"RoomId" doc:"the caller's live room; everybody has at most one"`
+	LiveKey
+}
+
+// LiveKey is what a room is published with.
+type LiveKey struct {
+	Key  string `doc:"48 letters and digits; secret"`
+	RTMP string `json:"Rtmp" doc:"goes in front of Key" example:"rtmp://example.org:2011/live/"`
+}
+
+// LiveKeyRequest names a live room of the caller.
+type LiveKeyRequest struct {
+	RoomID int64 `json:"RoomId" doc:"without it the caller's" example:"1000000001"`
+}
+
+// LiveKeyReply answers GET and POST /live/key.
+type LiveKeyReply struct {
+	Head
+	LiveKey
 }
 
 // LiveRoomRequest names a live room.

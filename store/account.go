@@ -200,7 +200,18 @@ func (s *Store) mustChange(ctx context.Context, query string, args ...any) error
 
 // SetLanguage remembers the language a user last used.
 func (s *Store) SetLanguage(ctx context.Context, id int64, language string) error {
-	return s.mustChange(ctx, `UPDATE account SET language = ? WHERE id = ?`, language, id)
+	return s.update(ctx, func(tx *Tx) error {
+		n, err := tx.changed(`UPDATE account SET language = ? WHERE id = ?`, language, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			tx.wrote = false // nothing to roll back
+			return ErrNotFound
+		}
+		tx.onCommit(func() { s.languages.forget(id) })
+		return nil
+	})
 }
 
 // SetSingleDevice changes whether a login ends the user's other ones.
@@ -232,6 +243,23 @@ func (s *Store) UpgradeHash(ctx context.Context, id int64, old, hash string) err
 	return s.mustChange(ctx, `UPDATE account SET password_hash = ? WHERE id = ? AND password_hash = ?`, hash, id, old)
 }
 
+// UnhashedPassword is the password of an imported account, as the server that it
+// came from kept it.
+type UnhashedPassword struct {
+	Account int64
+	Hash    string
+}
+
+// UnhashedPasswords lists some of them.
+func (s *Store) UnhashedPasswords(ctx context.Context, limit int) ([]UnhashedPassword, error) {
+	rows, err := s.viewRows(ctx, `SELECT id, password_hash FROM account INDEXED BY account_unhashed WHERE substr(password_hash, 1, 5) = '$md5$' ORDER BY id LIMIT ?`, limit)
+	return collect(rows, err, func(r scanner) (UnhashedPassword, error) {
+		var p UnhashedPassword
+		err := r.Scan(&p.Account, &p.Hash)
+		return p, err
+	})
+}
+
 // Ban bans an account until a time (ms) and revokes its sessions, which it
 // answers.
 func (s *Store) Ban(ctx context.Context, id, until int64, reason string) ([]int64, error) {
@@ -255,14 +283,17 @@ func (s *Store) Ban(ctx context.Context, id, until int64, reason string) ([]int6
 }
 
 // DeleteAccount makes an account unusable and anonymous: its name, nickname,
-// avatar and phone go, it leaves all contact lists, its sessions are revoked
-// (and answered). Its messages stay in the conversations of the others under
+// avatar and phone go, it leaves all contact lists and rooms (texts tell the
+// others), its sessions are revoked (and answered). Its messages stay in the conversations of the others under
 // the anonymous name; its videos and comments go. The user name is free again
 // after freeAt (ms).
-func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64) (sessions, peers []int64, err error) {
+func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64, texts QuitTexts) (sessions, peers []int64, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
 		var key string
 		if err := tx.row(`SELECT username_key FROM account WHERE id = ? AND deleted_at = 0 AND id <> 10000`, id).Scan(&key); err != nil {
+			return err
+		}
+		if err := tx.quitEverything(id, texts); err != nil {
 			return err
 		}
 		if err := tx.anonymise(id, key, freeAt); err != nil {

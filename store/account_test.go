@@ -72,7 +72,7 @@ func TestAccountsAreFilteredAndPaged(t *testing.T) {
 	s, c := openClock(t)
 	anna, ben, gone := account(t, s, "anna%x"), account(t, s, "ben_y"), account(t, s, "gone")
 	boss := ok(s.CreateAccount(t.Context(), store.NewAccount{Username: "boss", Nickname: "anna's boss", Role: store.RoleAdmin}))(t).ID
-	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0)), nil)
+	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0, store.QuitTexts{})), nil)
 	ok(s.Ban(t.Context(), ben, c.ms.Load()+1000, "spam"))(t)
 	for _, tc := range []struct {
 		f    store.Filter
@@ -186,7 +186,7 @@ func TestDeleteAccount(t *testing.T) {
 	m := send(t, s, a, b, "remember me")
 	l := login(t, s, a, 1)
 	version := get(t, s, b).ContactsVersion
-	sessions, peers, err := s.DeleteAccount(t.Context(), a, c.ms.Load()+1000)
+	sessions, peers, err := s.DeleteAccount(t.Context(), a, c.ms.Load()+1000, store.QuitTexts{})
 	want(t, "delete", err, nil)
 	if !slices.Equal(sessions, []int64{l}) || !slices.Equal(peers, []int64{b}) {
 		t.Errorf("sessions %v, peers %v", sessions, peers)
@@ -204,15 +204,15 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	_, err = s.SendPrivate(t.Context(), store.NewMessage{From: b, To: a, Content: "x"})
 	want(t, "send to the deleted one", err, store.ErrNotContact)
-	want(t, "delete twice", third(s.DeleteAccount(t.Context(), a, 0)), store.ErrNotFound)
-	want(t, "delete the built-in one", third(s.DeleteAccount(t.Context(), store.BuiltInAccount, 0)), store.ErrNotFound)
+	want(t, "delete twice", third(s.DeleteAccount(t.Context(), a, 0, store.QuitTexts{})), store.ErrNotFound)
+	want(t, "delete the built-in one", third(s.DeleteAccount(t.Context(), store.BuiltInAccount, 0, store.QuitTexts{})), store.ErrNotFound)
 	want(t, "profile of the deleted one", s.SetProfile(t.Context(), a, "nickname", "x"), store.ErrNotFound)
 }
 
 func TestNameOfADeletedAccountIsFreeLater(t *testing.T) {
 	s, c := openClock(t)
 	a := account(t, s, "Anna")
-	want(t, "delete", third(s.DeleteAccount(t.Context(), a, c.ms.Load()+1000)), nil)
+	want(t, "delete", third(s.DeleteAccount(t.Context(), a, c.ms.Load()+1000, store.QuitTexts{})), nil)
 	n := store.NewAccount{Username: "anna", Nickname: "x", Role: store.RoleUser}
 	_, err := s.CreateAccount(t.Context(), n)
 	want(t, "too early", err, store.ErrConflict)
@@ -223,7 +223,7 @@ func TestNameOfADeletedAccountIsFreeLater(t *testing.T) {
 	want(t, "FreeNames", s.FreeNames(t.Context()), nil)
 	b := ok(s.CreateAccount(t.Context(), n))(t)
 	// The second owner can go just as well.
-	want(t, "delete again", third(s.DeleteAccount(t.Context(), b.ID, 0)), nil)
+	want(t, "delete again", third(s.DeleteAccount(t.Context(), b.ID, 0, store.QuitTexts{})), nil)
 }
 
 // Somebody may call himself what a deleted account will be called.
@@ -231,7 +231,7 @@ func TestNobodyCanStandInTheWayOfADeletion(t *testing.T) {
 	s := open(t)
 	a := account(t, s, "anna")
 	account(t, s, fmt.Sprint("deleted-", a))
-	want(t, "delete", third(s.DeleteAccount(t.Context(), a, 0)), nil)
+	want(t, "delete", third(s.DeleteAccount(t.Context(), a, 0, store.QuitTexts{})), nil)
 }
 
 func FuzzFoldName(f *testing.F) {

@@ -26,7 +26,7 @@ func TestAnnouncementReachesEverybodyOnce(t *testing.T) {
 		users = append(users, account(t, s, fmt.Sprint("user", i)))
 	}
 	gone, banned, later := users[1], users[2], int64(0)
-	_, _, err := s.DeleteAccount(t.Context(), gone, 0)
+	_, _, err := s.DeleteAccount(t.Context(), gone, 0, store.QuitTexts{})
 	want(t, "delete", err, nil)
 	ok(s.Ban(t.Context(), banned, c.ms.Load()+1000, ""))(t)
 	want(t, "block", s.Block(t.Context(), users[3], store.BuiltInAccount), nil)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // AuditEntry is one change that an operator or moderator made.
@@ -20,6 +21,19 @@ func (s *Store) Audit(ctx context.Context, e AuditEntry) error {
 // audit stores an entry as a part of the change it is about.
 func (tx *Tx) audit(actor, action, target, detail string) error {
 	return tx.exec(`INSERT INTO audit (time, actor, action, target, detail) VALUES (?, ?, ?, ?, ?)`, tx.now, actor, action, target, detail)
+}
+
+// ForgetAudit deletes what is older than age or has more than most newer entries,
+// the oldest first, at most limit of them. It answers how many went.
+func (s *Store) ForgetAudit(ctx context.Context, age time.Duration, most int64, limit int) (int, error) {
+	n := 0
+	err := s.update(ctx, func(tx *Tx) error {
+		gone, err := tx.changed(`DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)
+			AND (time < ? OR id <= (SELECT max(id) FROM audit) - ?)`, limit, tx.now-age.Milliseconds(), most)
+		n = int(gone)
+		return err
+	})
+	return n, err
 }
 
 // AuditFilter selects entries.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"gtiv/store"
 )
@@ -25,5 +26,27 @@ func TestAuditListsNewestFirst(t *testing.T) {
 	}
 	if list = ok(s.AuditEntries(t.Context(), store.AuditFilter{Limit: 9, Action: "%"}))(t); len(list) != 0 {
 		t.Errorf("%%: %+v", list)
+	}
+}
+
+// The log does not grow for ever.
+func TestOldAuditEntriesAreForgotten(t *testing.T) {
+	s, c := openClock(t)
+	write := func(n int) {
+		for range n {
+			want(t, "audit", s.Audit(t.Context(), store.AuditEntry{Actor: "x", Action: "x", Target: "x"}), nil)
+		}
+	}
+	left := func() int { return len(ok(s.AuditEntries(t.Context(), store.AuditFilter{Limit: 100}))(t)) }
+	write(5)
+	c.ms.Add(1000)
+	write(10)
+	for _, step := range []struct{ age, most, limit, gone, left int }{
+		{2000, 100, 10, 0, 15}, {500, 100, 3, 3, 12}, {500, 100, 10, 2, 10}, {500, 4, 100, 6, 4}, {500, 4, 100, 0, 4},
+	} {
+		n := ok(s.ForgetAudit(t.Context(), time.Duration(step.age)*time.Millisecond, int64(step.most), step.limit))(t)
+		if n != step.gone || left() != step.left {
+			t.Errorf("%+v: %d went, %d are left", step, n, left())
+		}
 	}
 }

@@ -54,7 +54,7 @@ func TestApplyAndAccept(t *testing.T) {
 func TestApplyToNobody(t *testing.T) {
 	s := open(t)
 	a, gone := account(t, s, "anna"), account(t, s, "gone")
-	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0)), nil)
+	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0, store.QuitTexts{})), nil)
 	for _, to := range []int64{a, gone, 0, -5, 99999} {
 		_, err := s.Apply(t.Context(), a, to, "hi")
 		want(t, "apply", err, store.ErrNotFound)

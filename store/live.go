@@ -39,6 +39,9 @@ type LiveRoom struct {
 	OnAir        bool
 	Closed       bool // by its owner, or because the owner's account is gone
 	Slow         int  // seconds between two messages of one person
+	// OpenedSeq is the last message before it was opened; those up to it are not
+	// shown.
+	OpenedSeq uint64
 }
 
 // LiveMessage is a stored message of a live room.
@@ -80,11 +83,11 @@ type LiveAction struct {
 	OnCommit func(notice LiveMessage)
 }
 
-const liveColumns = `r.id, r.owner_id, r.title, r.cover, r.state, r.closed OR a.deleted_at <> 0 OR a.banned_until > ?1, r.slow_seconds`
+const liveColumns = `r.id, r.owner_id, r.title, r.cover, r.state, r.closed OR a.deleted_at <> 0 OR a.banned_until > ?1, r.slow_seconds, r.opened_seq`
 
 func scanLive(row scanner) (LiveRoom, error) {
 	var r LiveRoom
-	err := row.Scan(&r.ID, &r.Owner, &r.Title, &r.Cover, &r.OnAir, &r.Closed, &r.Slow)
+	err := row.Scan(&r.ID, &r.Owner, &r.Title, &r.Cover, &r.OnAir, &r.Closed, &r.Slow, &r.OpenedSeq)
 	return r, err
 }
 
@@ -154,7 +157,8 @@ func (tx *Tx) createLive(owner int64, title, cover string, onCommit func(LiveRoo
 		}
 	}
 	if err := tx.exec(`INSERT INTO live_room (id, owner_id, title, cover, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-		ON CONFLICT (id) DO UPDATE SET title = excluded.title, cover = excluded.cover, closed = 0, updated_at = excluded.updated_at`,
+		ON CONFLICT (id) DO UPDATE SET title = excluded.title, cover = excluded.cover, closed = 0, updated_at = excluded.updated_at,
+			opened_seq = coalesce((SELECT max(seq) FROM live_message WHERE live_id = excluded.id), 0)`,
 		id, owner, title, cover, tx.now); err != nil {
 		return LiveRoom{}, err
 	}
@@ -174,7 +178,8 @@ func (s *Store) EditLive(ctx context.Context, a LiveAction, title, cover string)
 }
 
 // CloseLive closes a room: nobody reads or writes there until it is created
-// again. What the chat was restricted to ends with it.
+// again. Then what was said before is not shown; mutes, moderators, words and slow
+// mode are as they were.
 func (s *Store) CloseLive(ctx context.Context, a LiveAction) error {
 	return s.moderate(ctx, a, func(tx *Tx) error {
 		return tx.exec(`UPDATE live_room SET closed = 1, state = 0, updated_at = ? WHERE id = ?`, tx.now, a.Room)
@@ -416,6 +421,17 @@ func (s *Store) LiveSent(ctx context.Context, user int64, clientMsgID string) (L
 	return m, mapError(err)
 }
 
+// LiveMessageByID finds what somebody wrote in a live room and was not deleted.
+func (s *Store) LiveMessageByID(ctx context.Context, serverMsgID string) (LiveMessage, error) {
+	id, err := uuid.Parse(serverMsgID)
+	if err != nil {
+		return LiveMessage{}, ErrNotFound
+	}
+	m, err := scanLiveMessage(s.viewRow(ctx, `SELECT `+liveMessageColumns+` FROM live_message m JOIN account a ON a.id = m.sender_id
+		WHERE m.server_msg_id = ? AND m.gone = 0 AND m.system = 0`, id[:]))
+	return m, mapError(err)
+}
+
 // repeatedLive looks for an earlier send with this client id. Seq is 0 if none.
 func (tx *Tx) repeatedLive(m NewLiveMessage) (LiveMessage, error) {
 	old, err := scanLiveMessage(tx.row(liveByClientID, m.From, m.ClientMsgID))
@@ -458,11 +474,11 @@ func (tx *Tx) appendLive(m NewLiveMessage, system bool) (LiveMessage, error) {
 	return out, tx.exec(`DELETE FROM live_message WHERE live_id = ? AND seq <= ?`, m.Room, last+1-liveKept)
 }
 
-// LiveMessages reads the newest messages of a room, oldest first, at most limit.
-// Deleted ones are left out.
+// LiveMessages reads the newest messages of a room since it was opened, oldest
+// first, at most limit. Deleted ones are left out.
 func (s *Store) LiveMessages(ctx context.Context, room int64, limit int) ([]LiveMessage, error) {
 	rows, err := s.viewRows(ctx, `SELECT `+liveMessageColumns+` FROM live_message m CROSS JOIN account a ON a.id = m.sender_id
-		WHERE m.live_id = ? AND m.gone = 0 ORDER BY m.seq DESC LIMIT ?`, room, limit)
+		WHERE m.live_id = ?1 AND m.gone = 0 AND m.seq > (SELECT opened_seq FROM live_room WHERE id = ?1) ORDER BY m.seq DESC LIMIT ?2`, room, limit)
 	list, err := collect(rows, err, scanLiveMessage)
 	slices.Reverse(list)
 	return list, err

@@ -218,7 +218,7 @@ func TestTheListOfLiveRooms(t *testing.T) {
 		rooms = append(rooms, liveRoom(t, s, name))
 	}
 	want(t, "close", s.CloseLive(ctx, store.LiveAction{Actor: rooms[1].Owner, Room: rooms[1].ID}), nil)
-	if _, _, err := s.DeleteAccount(ctx, rooms[2].Owner, 0); err != nil {
+	if _, _, err := s.DeleteAccount(ctx, rooms[2].Owner, 0, store.QuitTexts{}); err != nil {
 		t.Fatal(err)
 	}
 	if r := ok(s.LiveOf(ctx, rooms[2].Owner))(t); !r.Closed || r.ID != rooms[2].ID || r.Title != "-" {

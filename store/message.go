@@ -177,14 +177,22 @@ var errClientID = fmt.Errorf("%w: client message id was used in another conversa
 
 // sentAs finds the message that a sender gave this client id. Seq is 0 if none.
 func (tx *Tx) sentAs(from int64, clientMsgID string) (Message, error) {
-	old, err := scanMessage(tx.row(`SELECT `+messageColumns+` FROM message JOIN conversation c ON c.id = conversation_id
-		WHERE sender_id = ? AND client_msg_id = ?`, from, clientMsgID))
+	old, err := scanMessage(tx.row(messageByClientID, from, clientMsgID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Message{}, nil
 	}
 	old.Repeated = err == nil
 	return old, err
 }
+
+// Sent finds what a user sent with a ClientMsgID.
+func (s *Store) Sent(ctx context.Context, user int64, clientMsgID string) (Message, error) {
+	m, err := scanMessage(s.viewRow(ctx, messageByClientID, user, clientMsgID))
+	return m, mapError(err)
+}
+
+const messageByClientID = `SELECT ` + messageColumns + ` FROM message JOIN conversation c ON c.id = conversation_id
+	WHERE sender_id = ? AND client_msg_id = ?`
 
 // privateConversation finds or makes the conversation of two users.
 func (tx *Tx) privateConversation(x, y int64) (*conversationRow, error) {

@@ -162,15 +162,13 @@ func TestStepSixFindsFormerMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := makeFriends(t, s)
-	m, err := s.CreateRoom(t.Context(), NewRoom{
-		Owner: a, Invitees: []int64{b}, MemberLimit: 9, Name: func(string) string { return "r" }, First: NewRoomMessage{From: a},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.SendRoom(t.Context(), NewRoomMessage{Room: m.Room, From: b, Content: "x"})
-	gone := s.update(t.Context(), func(tx *Tx) error { return tx.exec(`DELETE FROM room_member WHERE user_id = ?`, b) })
-	if err := errors.Join(err, gone, s.Close()); err != nil {
+	const room = FirstRoom + 1
+	inserted := run(t, s,
+		`INSERT INTO room (id, name, member_limit, member_num, created_by, created_at) VALUES (`+itoa(room)+`, 'r', 9, 1, `+itoa(a)+`, 1)`,
+		`INSERT INTO room_member (room_id, user_id, role, joined_at, joined_seq) VALUES (`+itoa(room)+`, `+itoa(a)+`, 30, 1, 0)`,
+		`INSERT INTO conversation (id, kind, a, b) VALUES (77, 2, `+itoa(room)+`, 0)`,
+		`INSERT INTO message (conversation_id, seq, server_msg_id, sender_id, type, time, content) VALUES (77, 1, randomblob(16), `+itoa(b)+`, 0, 1, 'x')`)
+	if err := errors.Join(inserted, s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if s, err = openAt(t.Context(), cfg, steps); err != nil {
@@ -178,9 +176,83 @@ func TestStepSixFindsFormerMembers(t *testing.T) {
 	}
 	defer s.Close()
 	var users []int64
-	rows, err := s.viewRows(t.Context(), `SELECT user_id FROM room_former WHERE room_id = ?`, m.Room)
+	rows, err := s.viewRows(t.Context(), `SELECT user_id FROM room_former WHERE room_id = ?`, room)
 	if users, err = collect(rows, err, scanInt); err != nil || len(users) != 1 || users[0] != b {
 		t.Errorf("former members %v, %v; want %d", users, err, b)
+	}
+}
+
+// run has statements done that no method of the store would do.
+func run(t *testing.T, s *Store, statements ...string) error {
+	t.Helper()
+	return s.update(t.Context(), func(tx *Tx) error {
+		for _, q := range statements {
+			if err := tx.exec(q); err != nil {
+				return fmt.Errorf("%s: %w", q, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Accounts that were deleted while they were invited somewhere are still members
+// before step 7, and owners.
+func TestStepNineHasDeletedMembersLeave(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "gtiv.db")}
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openAt(t.Context(), cfg, steps[:8])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var users []string
+	for i := range 5 {
+		a, err := s.CreateAccount(t.Context(), NewAccount{Username: fmt.Sprint("u", i), Nickname: "x", Role: RoleUser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		users = append(users, itoa(a.ID))
+	}
+	statements := []string{`UPDATE account SET deleted_at = 5 WHERE id = ` + users[0]}
+	// The first of these is the deleted account, which owns all but the last room.
+	roles := [][]int{{30, 10, 20, 20, 10}, {30, 10, 10}, {30}, {10, 30}}
+	for i, room := range roles {
+		id := itoa(FirstRoom + 1 + int64(i))
+		statements = append(statements, `INSERT INTO room (id, name, member_limit, member_num, created_by, created_at) VALUES (`+id+`, 'r', 9, `+itoa(int64(len(room)))+`, 1, 1)`,
+			`INSERT INTO room_link (code, room_id, created_by, created_at) VALUES ('c`+id+`', `+id+`, 1, 1)`)
+		for u, role := range room {
+			statements = append(statements, `INSERT INTO room_member (room_id, user_id, role, banned_until, joined_at, joined_seq) VALUES (`+
+				id+`, `+users[u]+`, `+itoa(int64(role))+`, 9, `+itoa(int64(100-u))+`, 0)`)
+		}
+	}
+	if err := errors.Join(run(t, s, statements...), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openAt(t.Context(), cfg, steps); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, want := range []string{"u3:30 u2:20 u4:10 u1:10", "u2:30 u1:10", "", "u1:30"} {
+		id := FirstRoom + 1 + int64(i)
+		rows, err := s.RoomMembers(t.Context(), id, MemberFilter{Limit: 9})
+		var have []string
+		for _, r := range rows {
+			have = append(have, fmt.Sprintf("%s:%d", r.Account.Username, r.Role))
+		}
+		if got := strings.Join(have, " "); err != nil || got != want {
+			t.Errorf("room %d has %s, %v; want %s", i, got, err, want)
+		}
+		r, err := s.Room(t.Context(), id)
+		n, err2 := s.RoomCounts(t.Context(), id)
+		if want == "" {
+			if !errors.Is(err, ErrNotFound) || n.Links != 0 {
+				t.Errorf("the room of nobody: %v, %d links", err, n.Links)
+			}
+		} else if err := errors.Join(err, err2); err != nil || r.MemberNum != len(have) || n.Links != 1 {
+			t.Errorf("room %d: %+v, %d links, %v", i, r, n.Links, err)
+		}
 	}
 }
 

@@ -429,7 +429,7 @@ func (m *model) cut() {
 func (m *model) deleteAccount() {
 	i := m.random.IntN(len(m.users))
 	id := m.users[i]
-	_, peers, err := m.s.DeleteAccount(m.t.Context(), id, 0)
+	_, peers, err := m.s.DeleteAccount(m.t.Context(), id, 0, store.QuitTexts{})
 	m.same("delete account", err, nil)
 	var had []int64
 	for k, gone := range m.contact {

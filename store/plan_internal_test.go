@@ -25,7 +25,10 @@ var scansAllowed = []string{
 	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
 	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
 	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
+	`DELETE FROM audit WHERE id IN`,                              // ForgetAudit: in order of id, with a limit
 	`WITH counted AS`,                                            // RepairCounters
+	`PRAGMA quick_check`,                                         // QuickCheck
+	`SELECT max(coalesce((SELECT time FROM message`,              // NewestTime: the last row of each table
 }
 
 // Every query that the store ran is asked for its plan; none may read a whole
@@ -58,7 +61,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested|media_gone)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested|media_gone|video_import|i)( |$)`)
 
 // One of two kinds narrows nothing down: that is half of the table.
 var kindScan = regexp.MustCompile(` \(kind=\?\)`)
@@ -113,6 +116,7 @@ func runEverything(t *testing.T, s *Store) {
 	m, err := s.SendPrivate(ctx, NewMessage{From: a, To: b, Content: "x", ClientMsgID: "c"})
 	_, _ = s.RecallPrivate(ctx, NewMessage{From: a, To: b, Type: 6}, m.ServerMsgID, 0)
 	_, _ = s.MessageByID(ctx, m.ServerMsgID)
+	_, _ = s.Sent(ctx, a, "c")
 	_, _ = s.PrivatePositions(ctx, a)
 	_, _ = s.Incoming(ctx, m.Conversation, b, 0, 10)
 	_, _ = s.History(ctx, m.Conversation, 0, 10)
@@ -133,6 +137,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.DeleteContact(ctx, a, b)
 	_ = s.RefuseApplication(ctx, a, b)
 	_ = s.ExpireApplications(ctx, 1)
+	_, _ = s.ForgetAudit(ctx, time.Hour, 10, 10)
 	session, _, err2 := s.Login(ctx, NewLogin{Account: a, TokenHash: make([]byte, 32), Alone: true})
 	_, _, _ = s.SessionByToken(ctx, make([]byte, 32))
 	_, _ = s.Sessions(ctx, a)
@@ -164,7 +169,7 @@ func runEverything(t *testing.T, s *Store) {
 	_, _ = s.InviteUsable(ctx, "x")
 	_, _ = s.CreateAccount(ctx, NewAccount{Username: "joined", Nickname: "x", Role: RoleUser, Invite: "x"})
 	_ = s.RevokeInvite(ctx, "x")
-	_, _, _ = s.DeleteAccount(ctx, a, 0)
+	_, _, _ = s.DeleteAccount(ctx, a, 0, QuitTexts{})
 	_ = s.FreeNames(ctx)
 	_, _ = s.Setting(ctx, "x")
 	_ = s.SetSetting(ctx, "x", "y")
@@ -208,7 +213,7 @@ func runRooms(t *testing.T, s *Store, owner, member int64) {
 	_, err10 := s.RoomPosition(ctx, m.Room, member)
 	_, err11 := s.RoomMembers(ctx, m.Room, MemberFilter{Limit: 10})
 	_, err12 := s.RoomMemberIDs(ctx, m.Room)
-	_, err13 := s.MemberLanguages(ctx, m.Room)
+	_, err13 := s.Languages(ctx, []int64{member})
 	_, err14 := s.RoomsOf(ctx, member)
 	err8 := s.Dissolve(ctx, By{Admin: true}, m.Room, NewRoomMessage{})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13, err14); err != nil {
@@ -222,6 +227,7 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	on := act
 	on.Target = reader
 	m, _ := s.SendLive(ctx, NewLiveMessage{Room: r.ID, From: reader, Content: "x", ClientMsgID: "c"})
+	_, _ = s.LiveMessageByID(ctx, m.ServerMsgID)
 	_ = s.EditLive(ctx, act, "y", "")
 	_ = s.SetLiveSlow(ctx, act, 1)
 	_ = s.SetLiveWords(ctx, act, []string{"x"})
@@ -263,7 +269,7 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	_, _ = s.LikeComment(ctx, viewer, c.ID, true)
 	_, _ = s.LikeComment(ctx, viewer, c.ID, false)
 	_, _ = s.Video(ctx, v.ID)
-	_, _ = s.VideoBySource(ctx, owner, "h")
+	_, _ = s.VideoBySource(ctx, owner, "h", "x")
 	_, _ = s.VideosInState(ctx, VideoQueued, 0, 10)
 	_, _ = s.ShownVideo(ctx, viewer, v.ID)
 	shown, err8 := s.ShownVideos(ctx, viewer, []int64{v.ID})
@@ -278,7 +284,7 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 		func() (int, error) { _, err := s.Replacements(ctx, 0, 10); return 1, err },
 		func() (int, error) { _, err := s.VideosWithSource(ctx, 0, 10); return 1, err },
 		func() (int, error) { _, err := s.GoneMedia(ctx, 10); return 1, err },
-		func() (int, error) { _, err := s.ServedVideo(ctx, viewer, false, v.Key); return 1, err },
+		func() (int, error) { _, err := s.ServedVideo(ctx, viewer, false, "k"); return 1, err },
 		func() (int, error) { l, err := s.VideoTags(ctx, v.ID); return len(l), err },
 		func() (int, error) { l, err := s.Follows(ctx, viewer, 10); return len(l), err },
 		func() (int, error) { l, err := s.Fans(ctx, owner, 10); return len(l), err },
@@ -304,6 +310,19 @@ func runVideo(t *testing.T, s *Store, owner, viewer int64) {
 	s.w.toggles = map[relKey]int64{}
 	_, _, _ = s.ToggleFollow(ctx, viewer, owner)
 	_, _ = s.PrivateVideos(ctx, owner)
+	for _, state := range []int{AnyState, VideoReady, VideoFailed} {
+		for _, by := range []int64{0, owner} {
+			for _, oldest := range []bool{false, true} {
+				if _, err := s.AllVideos(ctx, VideoFilter{State: state, Owner: by, Oldest: oldest, Limit: 10}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	_, _ = s.VideoKeys(ctx, "", 10)
+	_, _ = s.KeyUsed(ctx, "k")
+	_ = s.NoteImport(ctx, owner, "h", "x", v.ID)
+	_, _ = s.ImportedVideo(ctx, owner, "h", "x")
 	_, _ = s.SupportedBy(ctx, viewer, viewer, 0, 10)
 	_, _ = s.CollectedBy(ctx, viewer, 0, 10)
 	_, _ = s.Supporters(ctx, owner, 10)

@@ -12,6 +12,7 @@ const (
 	RoleMember    = 10
 	RoleRoomAdmin = 20
 	RoleOwner     = 30
+	roleSite      = 40 // of an admin of the whole site, who acts
 )
 
 // FirstRoom is the id before that of the first room; group and live rooms share
@@ -29,6 +30,8 @@ var (
 	ErrRole = errors.New("role too low")
 	// ErrRoomFull: the room would have more members than its limit.
 	ErrRoomFull = errors.New("room is full")
+	// ErrRemoved: an admin took somebody out of the room, and none let them in again.
+	ErrRemoved = errors.New("was removed from the room")
 	// ErrTooManyRooms: the caller owns as many rooms as one may.
 	ErrTooManyRooms = errors.New("owns too many rooms")
 )
@@ -52,6 +55,7 @@ type Member struct {
 	User        int64
 	Role        int
 	BannedUntil int64 // ms
+	BySite      bool  // the mute is of an admin of the site and binds every role
 	JoinedAt    int64 // ms
 	JoinedSeq   uint64
 }
@@ -116,7 +120,7 @@ type roomRow struct {
 // By is who acts in a room.
 type By struct {
 	User  int64
-	Admin bool // of the whole site: may do what an owner may
+	Admin bool // of the whole site: may do what an owner may, also to the owner
 }
 
 // author is who the messages about it come from: over the control socket nobody
@@ -162,7 +166,7 @@ func (tx *Tx) roomAs(id int64, by By, least int) (*roomRow, Member, error) {
 	m, ok := r.members.Find(by.User)
 	switch {
 	case by.Admin:
-		m.User, m.Role = by.User, RoleOwner
+		m.User, m.Role = by.User, roleSite
 	case !ok:
 		return nil, m, ErrNotMember
 	case m.Role < least:
@@ -183,11 +187,11 @@ func scanRoom(row scanner, after ...any) (Room, error) {
 	return r, err
 }
 
-const memberColumns = `m.user_id, m.role, m.banned_until, m.joined_at, m.joined_seq`
+const memberColumns = `m.user_id, m.role, m.banned_until, m.by_site, m.joined_at, m.joined_seq`
 
 func scanMember(row scanner, before ...any) (Member, error) {
 	var m Member
-	err := row.Scan(append(before, &m.User, &m.Role, &m.BannedUntil, &m.JoinedAt, &m.JoinedSeq)...)
+	err := row.Scan(append(before, &m.User, &m.Role, &m.BannedUntil, &m.BySite, &m.JoinedAt, &m.JoinedSeq)...)
 	return m, err
 }
 
@@ -204,6 +208,13 @@ func (s *Store) RoomMember(ctx context.Context, room, user int64) (Member, error
 		return m, ErrNotMember
 	}
 	return m, mapError(err)
+}
+
+// Muted says what keeps a member from writing at a time (ms): a mute of everybody,
+// which binds ordinary members, or one of their own.
+func (r *Room) Muted(m Member, now int64) (all, own bool) {
+	ordinary := m.Role < RoleRoomAdmin
+	return ordinary && r.BannedUntil > now, (ordinary || m.BySite) && m.BannedUntil > now
 }
 
 // RoomsOf lists the rooms of a user, by name.
@@ -225,7 +236,7 @@ func (s *Store) Memberships(ctx context.Context, user int64) ([]Membership, erro
 	return collect(rows, err, func(r scanner) (Membership, error) {
 		var m Membership
 		var err error
-		m.Room, err = scanRoom(r, &m.Member.User, &m.Member.Role, &m.Member.BannedUntil, &m.Member.JoinedAt, &m.Member.JoinedSeq)
+		m.Room, err = scanRoom(r, &m.Member.User, &m.Member.Role, &m.Member.BannedUntil, &m.Member.BySite, &m.Member.JoinedAt, &m.Member.JoinedSeq)
 		return m, err
 	})
 }
@@ -291,7 +302,7 @@ func (s *Store) RoomMembers(ctx context.Context, room int64, f MemberFilter) ([]
 	return collect(rows, err, func(r scanner) (RoomMemberRow, error) {
 		var m RoomMemberRow
 		var err error
-		m.Account, err = scanAccount(r, &m.User, &m.Role, &m.BannedUntil, &m.JoinedAt, &m.JoinedSeq)
+		m.Account, err = scanAccount(r, &m.User, &m.Role, &m.BannedUntil, &m.BySite, &m.JoinedAt, &m.JoinedSeq)
 		return m, err
 	})
 }
@@ -300,25 +311,6 @@ func (s *Store) RoomMembers(ctx context.Context, room int64, f MemberFilter) ([]
 func (s *Store) RoomMemberIDs(ctx context.Context, room int64) ([]int64, error) {
 	rows, err := s.viewRows(ctx, `SELECT user_id FROM room_member WHERE room_id = ? ORDER BY user_id`, room)
 	return collect(rows, err, scanInt)
-}
-
-// MemberLanguages are the languages that members of a room have chosen.
-func (s *Store) MemberLanguages(ctx context.Context, room int64) (map[int64]string, error) {
-	rows, err := s.viewRows(ctx, `SELECT m.user_id, a.language FROM room_member m JOIN account a ON a.id = m.user_id WHERE m.room_id = ? AND a.language <> ''`, room)
-	type pair struct {
-		user     int64
-		language string
-	}
-	list, err := collect(rows, err, func(r scanner) (pair, error) {
-		var p pair
-		err := r.Scan(&p.user, &p.language)
-		return p, err
-	})
-	m := make(map[int64]string, len(list))
-	for _, p := range list {
-		m[p.user] = p.language
-	}
-	return m, err
 }
 
 // RoomPosition is where a room's conversation stands for one of its members.

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
+	"time"
 )
 
 // Link lets people join a room who have its code.
@@ -47,10 +49,25 @@ func (s *Store) CreateLink(ctx context.Context, by By, l Link) (Link, error) {
 		if err := tx.exec(`DELETE FROM room_link AS l WHERE l.room_id = ? AND NOT (`+linkAlive+`)`, l.Room, tx.now); err != nil {
 			return err
 		}
+		if err := tx.auditRoom(by, "room.link", l.Room, linkName(l)); err != nil {
+			return err
+		}
 		return tx.exec(`INSERT INTO room_link (code, room_id, created_by, created_at, expires_at, max_uses) VALUES (?, ?, ?, ?, ?, ?)`,
 			l.Code, l.Room, l.CreatedBy, l.CreatedAt, l.ExpiresAt, l.MaxUses)
 	})
 	return l, err
+}
+
+// linkName tells links apart in the audit log; who reads that cannot use them.
+func linkName(l Link) string {
+	name := l.Code[:min(len(l.Code), 4)] + "…"
+	if l.MaxUses > 0 {
+		name += " for " + strconv.Itoa(l.MaxUses)
+	}
+	if l.ExpiresAt > 0 {
+		name += " until " + time.UnixMilli(l.ExpiresAt).UTC().Format(time.RFC3339)
+	}
+	return name
 }
 
 // linkAlive says that a link works at a time, its one parameter.
@@ -69,8 +86,11 @@ func (s *Store) RevokeLink(ctx context.Context, by By, room int64, code string) 
 		if _, _, err := tx.roomAs(room, by, RoleRoomAdmin); err != nil {
 			return err
 		}
-		var one int
-		if err := tx.row(`SELECT 1 FROM room_link WHERE room_id = ? AND code = ?`, room, code).Scan(&one); err != nil {
+		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.room_id = ? AND l.code = ?`, room, code))
+		if err != nil {
+			return err
+		}
+		if err := tx.auditRoom(by, "room.link-revoke", room, linkName(l)); err != nil {
 			return err
 		}
 		return tx.exec(`DELETE FROM room_link WHERE room_id = ? AND code = ?`, room, code)
@@ -79,11 +99,14 @@ func (s *Store) RevokeLink(ctx context.Context, by By, room int64, code string) 
 
 // JoinByLink makes a user a member of the link's room, or, where admins decide,
 // keeps a request; then joined is false. A request again changes its message.
-// Errors: ErrNotFound (no such link, or it works no more), ErrConflict (is a
-// member), ErrRoomFull.
+// Errors: ErrNotFound (no such link, or it works no more), ErrNoUser (the account
+// is gone), ErrConflict (is a member), ErrRoomFull, ErrRemoved (an admin took the
+// user out, and admins do not decide who comes).
 func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string, say func(inviter string, nicknames []string) NewRoomMessage) (room Room, joined bool, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
-		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.code = ? AND `+linkAlive, code, tx.now))
+		l, err := scanLink(tx.row(`SELECT `+linkColumns+` FROM room_link l WHERE l.code = ? AND (`+linkAlive+
+			` OR (l.expires_at = 0 OR l.expires_at > ?) AND EXISTS (SELECT 1 FROM room_request q WHERE q.room_id = l.room_id AND q.user_id = ?))`,
+			code, tx.now, tx.now, user))
 		if err != nil {
 			return err
 		}
@@ -91,12 +114,12 @@ func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string
 		if err != nil {
 			return err
 		}
-		room, joined = r.Room, false
-		if _, ok := r.members.Find(user); ok {
-			return ErrConflict
+		if !r.Approval && l.MaxUses > 0 && l.Uses >= l.MaxUses {
+			return ErrNotFound // who waits may only change the request
 		}
-		if r.members.Len() >= r.MemberLimit {
-			return ErrRoomFull
+		room, joined = r.Room, false
+		if err := tx.mayJoin(r, user); err != nil {
+			return err
 		}
 		if r.Approval {
 			return tx.request(r.ID, user, code, message)
@@ -110,6 +133,30 @@ func (s *Store) JoinByLink(ctx context.Context, user int64, code, message string
 		return err
 	})
 	return room, joined, err
+}
+
+// mayJoin says what keeps a user from joining by a link.
+func (tx *Tx) mayJoin(r *roomRow, user int64) error {
+	there, err := tx.isThere(user)
+	if err != nil {
+		return err
+	}
+	f, err := tx.former(r.ID, user)
+	if err != nil {
+		return err
+	}
+	_, member := r.members.Find(user)
+	switch {
+	case !there:
+		return ErrNoUser
+	case member:
+		return ErrConflict
+	case f.removed && !r.Approval:
+		return ErrRemoved
+	case r.members.Len() >= r.MemberLimit:
+		return ErrRoomFull
+	}
+	return nil
 }
 
 // ErrTooManyRequests: as many wait for a room's admins as may.
@@ -176,10 +223,18 @@ func (s *Store) AnswerRequest(ctx context.Context, by By, room, user int64, acce
 		switch {
 		case !waits:
 			return ErrNoUser
-		case !accept:
-			return tx.exec(`DELETE FROM room_request WHERE room_id = ? AND user_id = ?`, room, user)
-		case r.members.Len() >= r.MemberLimit:
+		case accept && r.members.Len() >= r.MemberLimit:
 			return ErrRoomFull
+		}
+		answer := "refused"
+		if accept {
+			answer = "accepted"
+		}
+		if err := tx.auditRoom(by, "room.answer", room, "user "+itoa(user)+" "+answer); err != nil {
+			return err
+		}
+		if !accept {
+			return tx.exec(`DELETE FROM room_request WHERE room_id = ? AND user_id = ?`, room, user)
 		}
 		_, err = tx.addMembers(r, by.User, []int64{user}, say)
 		return err

@@ -44,10 +44,15 @@ func (tx *Tx) sendRoom(m NewRoomMessage) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	if member.Role < RoleRoomAdmin && (r.BannedUntil > tx.now || member.BannedUntil > tx.now) {
+	if r.muted(member, tx.now) {
 		return Message{}, ErrMuted
 	}
 	return tx.appendRoom(r, m, News{})
+}
+
+func (r *roomRow) muted(m Member, now int64) bool {
+	all, own := r.Muted(m, now)
+	return all || own
 }
 
 // repeatedInRoom looks for an earlier send with this client id. Seq is 0 if none.

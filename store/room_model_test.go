@@ -25,6 +25,8 @@ type roomModel struct {
 	roles      map[int64]int
 	joined     map[int64]int // order of joining
 	muted      map[int64]bool
+	bySite     map[int64]bool // of muted
+	was        map[int64]former
 	mutedAll   bool
 	open       bool
 	approval   bool
@@ -35,6 +37,9 @@ type roomModel struct {
 	messages   int
 	lastMember []int64 // of the message committed last
 }
+
+// former is what a room remembers of somebody who left.
+type former struct{ muted, bySite, removed bool }
 
 type membership struct {
 	t        *testing.T
@@ -113,9 +118,13 @@ func (m *membership) some() []int64 {
 }
 
 func (m *membership) step() {
-	steps := []func(){m.create, m.invite, m.invite, m.quit, m.removeOne, m.mute, m.admins, m.transfer, m.send, m.send, m.send, m.set, m.makeLink, m.joinLink, m.answer}
-	if m.r.IntN(15) == 0 {
+	steps := []func(){m.create, m.invite, m.invite, m.quit, m.removeOne, m.mute, m.admins, m.transfer, m.send, m.send, m.send, m.set, m.makeLink, m.joinLink, m.joinLink, m.answer, m.bySite}
+	switch m.r.IntN(60) {
+	case 0, 1, 2, 3:
 		m.dissolve()
+		return
+	case 4:
+		m.deleteOne()
 		return
 	}
 	steps[m.r.IntN(len(steps))]()
@@ -145,7 +154,7 @@ func (m *membership) note(id int64, say ...string) store.NewRoomMessage {
 }
 
 func (m *membership) fresh(id int64) *roomModel {
-	r := &roomModel{roles: map[int64]int{}, joined: map[int64]int{}, muted: map[int64]bool{}, waiting: map[int64]bool{}}
+	r := &roomModel{roles: map[int64]int{}, joined: map[int64]int{}, muted: map[int64]bool{}, bySite: map[int64]bool{}, was: map[int64]former{}, waiting: map[int64]bool{}}
 	m.rooms[id] = r
 	m.ids = append(m.ids, id)
 	return r
@@ -157,13 +166,32 @@ func (m *membership) add(r *roomModel, users ...int64) {
 		m.joins++
 		r.roles[u], r.joined[u] = store.RoleMember, m.joins
 		delete(r.waiting, u)
+		if r.was[u].muted {
+			r.muted[u], r.bySite[u] = true, r.was[u].bySite
+		}
+		delete(r.was, u)
 	}
 }
 
-func (r *roomModel) drop(u int64) {
+func (r *roomModel) drop(u int64, removed bool) {
+	r.was[u] = former{r.muted[u], r.bySite[u], removed}
 	delete(r.roles, u)
+	delete(r.bySite, u)
 	delete(r.joined, u)
 	delete(r.muted, u)
+}
+
+// promote gives somebody a role that ends a mute, if the site did not make it.
+func (r *roomModel) promote(u int64, role int) {
+	r.roles[u] = role
+	if !r.bySite[u] {
+		delete(r.muted, u)
+	}
+}
+
+// silent says who may not write.
+func (r *roomModel) silent(u int64) bool {
+	return r.roles[u] < store.RoleRoomAdmin && (r.mutedAll || r.muted[u]) || r.muted[u] && r.bySite[u]
 }
 
 // allowed is what the model says of somebody who acts.
@@ -239,6 +267,8 @@ func (m *membership) invite() {
 			want = store.ErrNotContact
 		case r.approval && r.roles[u] < store.RoleRoomAdmin:
 			want = store.ErrRole
+		case r.roles[u] < store.RoleRoomAdmin && slices.ContainsFunc(fresh, func(o int64) bool { return r.was[o].removed }):
+			want = store.ErrRemoved
 		}
 		defer func() {
 			if want == nil {
@@ -247,7 +277,10 @@ func (m *membership) invite() {
 			}
 		}()
 	}
-	_, err := m.s.Invite(m.t.Context(), store.By{User: u}, id, list, func(string, []string) store.NewRoomMessage {
+	_, err := m.s.Invite(m.t.Context(), store.By{User: u}, id, list, func(_ string, _ []string, muted bool) store.NewRoomMessage {
+		if muted != r.silent(u) {
+			m.t.Errorf("the inviter is muted: %v", muted)
+		}
 		n := m.note(id)
 		n.From = u
 		return n
@@ -276,12 +309,19 @@ func (m *membership) quit() {
 	if !m.want("quit", err, want) {
 		return
 	}
+	if r.leave(u, false) {
+		m.same(r)
+	}
+}
+
+// leave takes somebody out; an owner is followed. False: nobody is left.
+func (r *roomModel) leave(u int64, removed bool) bool {
 	role := r.roles[u]
-	r.drop(u)
+	r.drop(u, removed)
 	if len(r.roles) == 0 {
 		r.dissolved, r.mutedAll, r.link = true, false, ""
 		clear(r.waiting)
-		return
+		return false
 	}
 	if role == store.RoleOwner {
 		heir := int64(0)
@@ -290,19 +330,79 @@ func (m *membership) quit() {
 				heir = o
 			}
 		}
-		r.roles[heir] = store.RoleOwner
-		delete(r.muted, heir)
+		r.promote(heir, store.RoleOwner)
 	}
-	m.same(r)
+	return true
+}
+
+// deleteOne takes an account out of everything; somebody new takes its place.
+func (m *membership) deleteOne() {
+	i := m.r.IntN(len(m.users))
+	u := m.users[i]
+	texts := store.QuitTexts{
+		Left: func(string) store.NewRoomMessage { return m.note(0) }, Heir: func(string) store.NewRoomMessage { return m.note(0) },
+	}
+	m.want("delete", third(m.s.DeleteAccount(m.t.Context(), u, 0, texts)), nil)
+	for _, r := range m.rooms {
+		if r.roles[u] != 0 {
+			r.leave(u, false)
+		}
+		delete(r.was, u)
+		delete(r.waiting, u)
+	}
+	// Who is gone can make no room and come into none.
+	first := m.note(0)
+	first.From = u
+	_, err := m.s.CreateRoom(m.t.Context(), store.NewRoom{Owner: u, Name: func(n string) string { return n }, MemberLimit: modelLimit, First: first})
+	m.want("create by nobody", err, store.ErrNotFound)
+	for id, r := range m.rooms {
+		if r.link != "" && r.linkUses < 2 {
+			_, _, err := m.s.JoinByLink(m.t.Context(), u, r.link, "", nil)
+			m.want(fmt.Sprint("join of nobody ", id), err, store.ErrNoUser)
+		}
+	}
+	a, err := m.s.CreateAccount(m.t.Context(), store.NewAccount{Username: fmt.Sprint("n", u), Nickname: fmt.Sprint("n", u), Role: store.RoleUser})
+	m.want("create account", err, nil)
+	m.users[i] = a.ID
+}
+
+// bySite is what an admin of the site does, who is in no room.
+func (m *membership) bySite() {
+	o := m.someone()
+	id, r := m.someRoom()
+	var want error
+	switch {
+	case r == nil || r.dissolved:
+		want = store.ErrNotFound
+	case r.roles[o] == 0:
+		want = store.ErrNoUser
+	}
+	if m.r.IntN(3) > 0 {
+		until := int64(m.r.IntN(2)) << 60
+		_, err := m.s.Mute(m.t.Context(), store.By{Admin: true}, id, o, until, func(string) store.NewRoomMessage { return m.note(id) })
+		// Who is muted already stays muted by whom it was.
+		if m.want("mute by the site", err, want) && (until == 0 || !r.muted[o]) {
+			r.muted[o], r.bySite[o] = until != 0, until != 0
+			if until == 0 {
+				delete(r.muted, o)
+			}
+		}
+		return
+	}
+	say := func(string) store.NewRoomMessage { return m.note(id) }
+	err := m.s.RemoveMember(m.t.Context(), store.By{Admin: true}, id, o, func(string, string) store.NewRoomMessage { return m.note(id) }, say)
+	if m.want("remove by the site", err, want) && r.leave(o, true) {
+		m.same(r)
+	}
 }
 
 func (m *membership) removeOne() {
 	u, o := m.someone(), m.someone()
 	id, r := m.someRoom()
 	want := r.over(u, o)
-	err := m.s.RemoveMember(m.t.Context(), store.By{User: u}, id, o, func(string, string) store.NewRoomMessage { return m.note(id) })
+	err := m.s.RemoveMember(m.t.Context(), store.By{User: u}, id, o, func(string, string) store.NewRoomMessage { return m.note(id) }, nil)
 	if m.want("remove", err, want) {
-		r.drop(o)
+		r.drop(o, true)
 		m.same(r)
 	}
 }
@@ -333,7 +433,9 @@ func (m *membership) mute() {
 	}
 	want := r.allowed(u, store.RoleRoomAdmin)
 	if want == nil && o != 0 {
-		want = r.over(u, o)
+		if want = r.over(u, o); want == nil && r.muted[o] && r.bySite[o] {
+			want = store.ErrRole
+		}
 	}
 	_, err := m.s.Mute(m.t.Context(), store.By{User: u}, id, o, until, func(string) store.NewRoomMessage { return m.note(id) })
 	if !m.want("mute", err, want) {
@@ -354,8 +456,12 @@ func (m *membership) admins() {
 	id, r := m.someRoom()
 	list := distinct(m.some())[:1]
 	want := r.allowed(u, store.RoleOwner)
-	if want == nil && (r.roles[list[0]] == 0 || r.roles[list[0]] == store.RoleOwner) {
+	switch {
+	case want != nil:
+	case r.roles[list[0]] == 0:
 		want = store.ErrNoUser
+	case r.roles[list[0]] == store.RoleOwner:
+		want = store.ErrConflict
 	}
 	err := m.s.SetAdmins(m.t.Context(), store.By{User: u}, id, list, func([]string) store.NewRoomMessage { return m.note(id) })
 	if !m.want("admins", err, want) {
@@ -364,8 +470,7 @@ func (m *membership) admins() {
 	for o, role := range r.roles {
 		switch {
 		case o == list[0]:
-			r.roles[o] = store.RoleRoomAdmin
-			delete(r.muted, o)
+			r.promote(o, store.RoleRoomAdmin)
 		case role == store.RoleRoomAdmin:
 			r.roles[o] = store.RoleMember
 		}
@@ -387,8 +492,8 @@ func (m *membership) transfer() {
 	}
 	err := m.s.Transfer(m.t.Context(), store.By{User: u}, id, o, modelOwned, func(string) store.NewRoomMessage { return m.note(id) })
 	if m.want("transfer", err, want) {
-		r.roles[u], r.roles[o] = store.RoleRoomAdmin, store.RoleOwner
-		delete(r.muted, o)
+		r.promote(u, store.RoleRoomAdmin)
+		r.promote(o, store.RoleOwner)
 	}
 }
 
@@ -396,7 +501,7 @@ func (m *membership) send() {
 	u := m.someone()
 	id, r := m.someRoom()
 	want := r.allowed(u, store.RoleMember)
-	if want == nil && r.roles[u] < store.RoleRoomAdmin && (r.mutedAll || r.muted[u]) {
+	if want == nil && r.silent(u) {
 		want = store.ErrMuted
 	}
 	n := m.note(id)
@@ -437,10 +542,12 @@ func (m *membership) joinLink() {
 	}
 	var want error
 	switch {
-	case r.linkUses >= 2:
+	case r.linkUses >= 2 && !(r.approval && r.waiting[u]): // who waits may change the request
 		want = store.ErrNotFound
 	case r.roles[u] != 0:
 		want = store.ErrConflict
+	case r.was[u].removed && !r.approval:
+		want = store.ErrRemoved
 	case len(r.roles) >= modelLimit:
 		want = store.ErrRoomFull
 	}

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"gtiv/store"
@@ -36,7 +38,7 @@ func TestWhatNobodyDoesInARoomComesFromTheBuiltInAccount(t *testing.T) {
 	want(t, "set", s.SetRoom(t.Context(), site, room, store.RoomChange{Name: &name}, say1), nil)
 	want(t, "admins", s.SetAdmins(t.Context(), site, room, []int64{b}, func([]string) store.NewRoomMessage { return note }), nil)
 	want(t, "transfer", s.Transfer(t.Context(), site, room, b, 0, say1), nil)
-	want(t, "remove", s.RemoveMember(t.Context(), site, room, c, func(string, string) store.NewRoomMessage { return note }), nil)
+	want(t, "remove", s.RemoveMember(t.Context(), site, room, c, func(string, string) store.NewRoomMessage { return note }, nil), nil)
 	want(t, "dissolve", s.Dissolve(t.Context(), site, room, note), nil)
 	if len(got) != 6 {
 		t.Fatalf("%d messages", len(got))
@@ -98,8 +100,8 @@ func TestWhatSomebodyWroteIsFoundAfterTheyLeft(t *testing.T) {
 			t.Errorf("room %d: %q, want %q", room, texts, want)
 		}
 	}
-	want(t, "delete", third(s.DeleteAccount(t.Context(), b, 0)), nil)
-	if rooms := ok(s.RoomsEver(t.Context(), b))(t); !slices.Equal(rooms, []int64{kept}) {
+	want(t, "delete", third(s.DeleteAccount(t.Context(), b, 0, store.QuitTexts{})), nil)
+	if rooms := ok(s.RoomsEver(t.Context(), b))(t); len(rooms) != 0 {
 		t.Errorf("rooms of a deleted account: %v", rooms)
 	}
 }
@@ -123,3 +125,57 @@ func TestRoomCounts(t *testing.T) {
 		t.Errorf("of no room: %+v", n)
 	}
 }
+
+// Whatever somebody does because of a role is in the audit log, and nothing else.
+func TestWhatModeratorsDoInARoomIsAudited(t *testing.T) {
+	s := open(t)
+	a, b, c, d := account(t, s, "anna"), account(t, s, "ben"), account(t, s, "carl"), account(t, s, "dora")
+	room := group(t, s, a, b)
+	ctx := t.Context()
+	note := func(string) store.NewRoomMessage { return store.NewRoomMessage{} }
+	notes := func(string, []string) store.NewRoomMessage { return store.NewRoomMessage{} }
+	invited := func(string, []string, bool) store.NewRoomMessage { return store.NewRoomMessage{} }
+	name, avatar, notice, yes := "new", "http://h/a", "hello", true
+	for _, by := range []store.By{{User: a}, {User: d, Admin: true}} {
+		code := "secret" + fmt.Sprint(by.User)
+		for range 2 { // the second time nothing changes
+			want(t, "set", s.SetRoom(ctx, by, room, store.RoomChange{Name: &name, Avatar: &avatar, Notice: &notice}, note), nil)
+			want(t, "options", s.SetRoom(ctx, by, room, store.RoomChange{Approval: ptr(true), OpenInvite: &yes}, nil), nil)
+		}
+		ok(s.CreateLink(ctx, by, store.Link{Code: code, Room: room, MaxUses: 3}))(t)
+		for _, accept := range []bool{false, true} {
+			_, _, err := s.JoinByLink(ctx, c, code, "", notes)
+			want(t, "ask", err, nil)
+			want(t, "answer", s.AnswerRequest(ctx, by, room, c, accept, notes), nil)
+		}
+		want(t, "revoke", s.RevokeLink(ctx, by, room, code), nil)
+		want(t, "quit", s.Quit(ctx, c, room, store.QuitTexts{}), nil)
+		ok(s.Invite(ctx, store.By{User: by.User, Admin: true}, room, []int64{c}, invited))(t)
+		want(t, "quit", s.Quit(ctx, c, room, store.QuitTexts{}), nil)
+		name, avatar, notice, yes = name+"er", avatar+"b", "", !yes
+	}
+	log := ok(s.AuditEntries(ctx, store.AuditFilter{Limit: 100}))(t)
+	slices.Reverse(log)
+	var got []string
+	for _, e := range log {
+		got = append(got, e.Actor+": "+e.Action+" "+e.Detail)
+		if e.Target != "room "+fmt.Sprint(room) || strings.Contains(e.Detail, "secret") {
+			t.Errorf("%+v", e)
+		}
+	}
+	owner, site := fmt.Sprintf("user %d: ", a), fmt.Sprintf("user %d (site admin): ", d)
+	wanted := []string{
+		owner + "room.name new", owner + "room.avatar http://h/a", owner + "room.notice hello", owner + "room.options approval on",
+		owner + "room.options open invitations on", owner + "room.link secr… for 3", owner + fmt.Sprintf("room.answer user %d refused", c),
+		owner + fmt.Sprintf("room.answer user %d accepted", c), owner + "room.link-revoke secr… for 3",
+		fmt.Sprintf("user %d (site admin): room.invite users %d", a, c),
+		site + "room.name newer", site + "room.avatar http://h/ab", site + "room.notice ", site + "room.options open invitations off",
+		site + "room.link secr… for 3", site + fmt.Sprintf("room.answer user %d refused", c), site + fmt.Sprintf("room.answer user %d accepted", c),
+		site + "room.link-revoke secr… for 3", site + fmt.Sprintf("room.invite users %d", c),
+	}
+	if !slices.Equal(got, wanted) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(wanted, "\n"))
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,6 +69,9 @@ func (tx *Tx) createRoom(n NewRoom) (Message, error) {
 	if err := tx.mayOwnMore(n.Owner, n.OwnedLimit); err != nil {
 		return Message{}, err
 	}
+	if there, err := tx.isThere(n.Owner); err != nil || !there {
+		return Message{}, cmp.Or(err, ErrNotFound)
+	}
 	if err := tx.mayInvite(n.Owner, invitees, n.Strangers); err != nil {
 		return Message{}, err
 	}
@@ -122,11 +126,18 @@ func (tx *Tx) mayOwnMore(user int64, limit int) error {
 	return nil
 }
 
+// isThere says whether an account exists that somebody uses.
+func (tx *Tx) isThere(user int64) (bool, error) {
+	var there bool
+	err := tx.row(`SELECT EXISTS (SELECT 1 FROM account WHERE id = ? AND deleted_at = 0 AND id <> 10000)`, user).Scan(&there)
+	return there, err
+}
+
 // mayInvite checks that invitees exist and are the inviter's contacts.
 func (tx *Tx) mayInvite(by int64, invitees []int64, strangers bool) error {
 	for _, u := range invitees {
-		var there bool
-		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM account WHERE id = ? AND deleted_at = 0 AND id <> 10000)`, u).Scan(&there); err != nil {
+		there, err := tx.isThere(u)
+		if err != nil {
 			return err
 		}
 		if !there {
@@ -143,12 +154,42 @@ func (tx *Tx) mayInvite(by int64, invitees []int64, strangers bool) error {
 	return nil
 }
 
-// join adds one member; messages up to seq were before their time.
+// former is what a room remembers of somebody who left it.
+type former struct {
+	known       bool
+	bannedUntil int64 // ms
+	bySite      bool
+	removed     bool
+}
+
+func (tx *Tx) former(room, user int64) (former, error) {
+	f := former{known: true}
+	err := tx.row(`SELECT banned_until, by_site, removed FROM room_former WHERE user_id = ? AND room_id = ?`, user, room).Scan(&f.bannedUntil, &f.bySite, &f.removed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return former{}, nil
+	}
+	return f, err
+}
+
+// join adds one member; messages up to seq were before their time. A mute that
+// has not ended goes on.
 func (tx *Tx) join(r *roomRow, seq uint64, m Member) error {
-	m.JoinedAt, m.JoinedSeq = tx.now, seq
-	if err := tx.exec(`INSERT INTO room_member (room_id, user_id, role, joined_at, joined_seq) VALUES (?, ?, ?, ?, ?)`,
-		r.ID, m.User, m.Role, m.JoinedAt, int64(seq)); err != nil {
+	f, err := tx.former(r.ID, m.User)
+	if err != nil {
 		return err
+	}
+	m.JoinedAt, m.JoinedSeq = tx.now, seq
+	if f.bannedUntil > tx.now {
+		m.BannedUntil, m.BySite = f.bannedUntil, f.bySite
+	}
+	if err := tx.exec(`INSERT INTO room_member (room_id, user_id, role, banned_until, by_site, joined_at, joined_seq) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, m.User, m.Role, m.BannedUntil, m.BySite, m.JoinedAt, int64(seq)); err != nil {
+		return err
+	}
+	if f.removed {
+		if err := tx.exec(`UPDATE room_former SET removed = 0 WHERE user_id = ? AND room_id = ?`, m.User, r.ID); err != nil {
+			return err
+		}
 	}
 	r.members = r.members.with(m)
 	if err := tx.countMembers(r); err != nil {
@@ -181,12 +222,13 @@ func (tx *Tx) bumpRoom(room int64) error {
 	return tx.exec(`UPDATE account SET contacts_version = contacts_version + 1 WHERE id IN (SELECT user_id FROM room_member WHERE room_id = ?)`, room)
 }
 
-// Invite adds members to a room. say makes the message from their nicknames. Who
-// is a member already is skipped. Errors: ErrNotFound (no such room),
+// Invite adds members to a room. say makes the message from their nicknames; muted
+// is for an inviter who may not write there now. Who is a member already is skipped. Errors: ErrNotFound (no such room),
 // ErrNotMember, ErrNoUser (an invitee does not exist), ErrNotContact (one is no
-// contact and the room does not allow strangers), ErrRoomFull, ErrConflict (all
-// are members already).
-func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64, say func(inviter string, nicknames []string) NewRoomMessage) (Message, error) {
+// contact and the room does not allow strangers), ErrRemoved (one was taken out by
+// an admin, and the inviter is none), ErrRoomFull, ErrConflict (all are members
+// already).
+func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64, say func(inviter string, nicknames []string, muted bool) NewRoomMessage) (Message, error) {
 	var out Message
 	err := s.update(ctx, func(tx *Tx) error {
 		r, member, err := tx.roomAs(room, by, RoleMember)
@@ -212,10 +254,40 @@ func (s *Store) Invite(ctx context.Context, by By, room int64, invitees []int64,
 		if r.Approval && member.Role < RoleRoomAdmin {
 			return ErrRole // in such a room admins decide who comes
 		}
-		out, err = tx.addMembers(r, by.User, fresh, say)
+		if member.Role < RoleRoomAdmin {
+			for _, u := range fresh {
+				if f, err := tx.former(room, u); err != nil || f.removed {
+					return cmp.Or(err, ErrRemoved)
+				}
+			}
+		}
+		if by.Admin {
+			if err := tx.auditRoom(by, "room.invite", room, users(fresh)); err != nil {
+				return err
+			}
+		}
+		out, err = tx.addMembers(r, by.User, fresh, func(inviter string, nicknames []string) NewRoomMessage {
+			return say(inviter, nicknames, r.muted(member, tx.now))
+		})
 		return err
 	})
 	return out, err
+}
+
+// users names people for the audit log, not more than it can hold.
+func users(ids []int64) string {
+	const most = 20
+	text := "users"
+	for i, u := range ids[:min(len(ids), most)] {
+		if i > 0 {
+			text += ","
+		}
+		text += " " + itoa(u)
+	}
+	if len(ids) > most {
+		text += " and " + strconv.Itoa(len(ids)-most) + " more"
+	}
+	return text
 }
 
 // ErrNoUser: one of several users does not exist.
@@ -240,26 +312,35 @@ func (tx *Tx) addMembers(r *roomRow, by int64, users []int64, say func(string, [
 	return tx.appendRoom(r, m, News{Joined: users})
 }
 
-// remove takes a member out.
-func (tx *Tx) remove(r *roomRow, user int64) error {
-	if err := tx.exec(`DELETE FROM room_member WHERE room_id = ? AND user_id = ?`, r.ID, user); err != nil {
+// remove takes a member out; removed says that it was not their wish.
+func (tx *Tx) remove(r *roomRow, m Member, removed bool) error {
+	if err := tx.exec(`DELETE FROM room_member WHERE room_id = ? AND user_id = ?`, r.ID, m.User); err != nil {
 		return err
 	}
-	if err := tx.exec(`INSERT INTO room_former (user_id, room_id) VALUES (?, ?) ON CONFLICT DO NOTHING`, user, r.ID); err != nil {
+	if err := tx.exec(`INSERT INTO room_former (user_id, room_id, banned_until, by_site, removed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET banned_until = excluded.banned_until, by_site = excluded.by_site, removed = excluded.removed`,
+		m.User, r.ID, m.BannedUntil, m.BySite, removed); err != nil {
 		return err
 	}
-	r.members = r.members.without(user)
+	r.members = r.members.without(m.User)
 	if err := tx.countMembers(r); err != nil {
 		return err
 	}
-	return tx.bumpContacts(user)
+	return tx.bumpContacts(m.User)
 }
 
-// QuitTexts make the messages of Quit from nicknames.
-type QuitTexts struct {
-	Left func(nickname string) NewRoomMessage
-	Heir func(nickname string) NewRoomMessage
+// NoteOf makes a message from a nickname. Nil makes an empty one.
+type NoteOf func(nickname string) NewRoomMessage
+
+func (f NoteOf) of(nickname string) NewRoomMessage {
+	if f == nil {
+		return NewRoomMessage{}
+	}
+	return f(nickname)
 }
+
+// QuitTexts make the messages of Quit.
+type QuitTexts struct{ Left, Heir NoteOf }
 
 // Quit takes a user out of a room. When it is the owner, the oldest admin
 // inherits, else the oldest member; when nobody is left, the room is dissolved.
@@ -279,29 +360,36 @@ func (tx *Tx) quit(r *roomRow, m Member, texts QuitTexts) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.remove(r, m.User); err != nil {
+	if err := tx.remove(r, m, false); err != nil {
 		return err
 	}
 	if r.members.Len() == 0 {
 		return tx.closeRoom(r)
 	}
-	left := texts.Left(nick)
+	left := texts.Left.of(nick)
 	left.Room, left.From = r.ID, m.User
 	if _, err := tx.appendRoom(r, left, News{Left: []int64{m.User}}); err != nil {
 		return err
 	}
-	if m.Role != RoleOwner {
+	return tx.inherit(r, m, m.User, texts.Heir)
+}
+
+// inherit gives the room of an owner who left to the heir. by is who the message
+// about it comes from.
+func (tx *Tx) inherit(r *roomRow, left Member, by int64, say NoteOf) error {
+	if left.Role != RoleOwner {
 		return nil
 	}
 	heir := heirOf(r.members)
 	if err := tx.setRole(r, heir, RoleOwner); err != nil {
 		return err
 	}
-	if nick, err = tx.nickname(heir.User); err != nil {
+	nick, err := tx.nickname(heir.User)
+	if err != nil {
 		return err
 	}
-	note := texts.Heir(nick)
-	note.Room, note.From, note.Target = r.ID, m.User, heir.User
+	note := say.of(nick)
+	note.Room, note.From, note.Target = r.ID, by, heir.User
 	_, err = tx.appendRoom(r, note, News{})
 	return err
 }
@@ -315,11 +403,31 @@ func heirOf(ms *Members) Member {
 
 func (tx *Tx) setRole(r *roomRow, m Member, role int) error {
 	m.Role = role
-	if role >= RoleRoomAdmin {
+	if role >= RoleRoomAdmin && !m.BySite {
 		m.BannedUntil = 0
 	}
 	r.members = r.members.with(m)
 	return tx.exec(`UPDATE room_member SET role = ?, banned_until = ? WHERE room_id = ? AND user_id = ?`, m.Role, m.BannedUntil, r.ID, m.User)
+}
+
+// quitEverything is QuitAll inside the write in which the account goes: what
+// others did meanwhile must not leave it in a room.
+func (tx *Tx) quitEverything(user int64, texts QuitTexts) error {
+	rows, err := tx.rows(`SELECT room_id FROM room_member WHERE user_id = ?`, user)
+	rooms, err := collect(rows, err, scanInt)
+	if err != nil {
+		return err
+	}
+	for _, id := range rooms {
+		r, m, err := tx.roomAs(id, By{User: user}, RoleMember)
+		if err == nil {
+			err = tx.quit(r, m, texts)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // QuitAll takes a user out of all rooms, before the account goes.
@@ -375,9 +483,9 @@ func (s *Store) Dissolve(ctx context.Context, by By, room int64, note NewRoomMes
 }
 
 // RemoveMember takes a member out whose role is lower than the caller's. say
-// makes the message from both nicknames. Errors: ErrNotFound, ErrNotMember,
-// ErrRole, ErrNoUser (the target is no member).
-func (s *Store) RemoveMember(ctx context.Context, by By, room, target int64, say func(operator, nickname string) NewRoomMessage) error {
+// makes the message from both nicknames, heir that about who follows an owner.
+// Errors: ErrNotFound, ErrNotMember, ErrRole, ErrNoUser (the target is no member).
+func (s *Store) RemoveMember(ctx context.Context, by By, room, target int64, say func(operator, nickname string) NewRoomMessage, heir NoteOf) error {
 	return s.update(ctx, func(tx *Tx) error {
 		r, m, err := tx.roomAs(room, by, RoleRoomAdmin)
 		if err != nil {
@@ -391,16 +499,24 @@ func (s *Store) RemoveMember(ctx context.Context, by By, room, target int64, say
 		if err != nil {
 			return err
 		}
-		if err := tx.remove(r, t.User); err != nil {
+		if err := tx.remove(r, t, true); err != nil {
 			return err
+		}
+		empty := r.members.Len() == 0
+		if empty {
+			if err := tx.closeRoom(r); err != nil {
+				return err
+			}
 		}
 		if err := tx.auditRoom(by, "room.remove", room, "user "+itoa(target)); err != nil {
 			return err
 		}
 		note := say(operator, nick)
 		note.Room, note.From, note.Target = room, by.author(), t.User
-		_, err = tx.appendRoom(r, note, News{Left: []int64{t.User}})
-		return err
+		if _, err = tx.appendRoom(r, note, News{Left: []int64{t.User}}); err != nil || empty {
+			return err
+		}
+		return tx.inherit(r, t, by.author(), heir)
 	})
 }
 
@@ -410,7 +526,7 @@ func (r *roomRow) lower(m Member, target int64) (Member, error) {
 	switch {
 	case !ok:
 		return t, ErrNoUser
-	case t.Role >= m.Role:
+	case t.Role >= m.Role, t.User == m.User:
 		return t, ErrRole
 	}
 	return t, nil
@@ -430,7 +546,7 @@ func (tx *Tx) nicknames(a, b int64) (na, nb string, err error) {
 
 // Mute keeps one member, or with target 0 everybody without a role, from writing
 // until a time (ms); 0 lets them again. say makes the message from the target's
-// nickname. Errors: as RemoveMember.
+// nickname; nothing is said when nothing changes. Errors: as RemoveMember.
 func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say func(nickname string) NewRoomMessage) (Message, error) {
 	var out Message
 	err := s.update(ctx, func(tx *Tx) error {
@@ -443,11 +559,18 @@ func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say 
 			if t, err = r.lower(m, target); err != nil {
 				return err
 			}
+			if t.BySite && t.BannedUntil > tx.now && !by.Admin {
+				return ErrRole
+			}
 		}
 		_, nick, err := tx.nicknames(0, target)
 		if err != nil {
 			return err
 		}
+		if r.mutedLike(t, until, tx.now) {
+			return nil
+		}
+		t.BySite = by.Admin && until > tx.now
 		if err := tx.setMute(r, t, until); err != nil {
 			return err
 		}
@@ -466,6 +589,22 @@ func (s *Store) Mute(ctx context.Context, by By, room, target, until int64, say 
 	return out, err
 }
 
+// sameMute is by how much a mute must move an end for it to be a change: who presses
+// twice means once.
+const sameMute = 60_000 // ms
+
+// mutedLike says that t, or everybody if t is nobody, is muted like that already.
+func (r *roomRow) mutedLike(t Member, until, now int64) bool {
+	have := t.BannedUntil
+	if t.User == 0 {
+		have = r.BannedUntil
+	}
+	if until <= now || have <= now {
+		return until <= now && have <= now
+	}
+	return max(have, until)-min(have, until) < sameMute
+}
+
 // setMute mutes t, or everybody if t is nobody.
 func (tx *Tx) setMute(r *roomRow, t Member, until int64) error {
 	if t.User == 0 {
@@ -474,7 +613,7 @@ func (tx *Tx) setMute(r *roomRow, t Member, until int64) error {
 	}
 	t.BannedUntil = until
 	r.members = r.members.with(t)
-	return tx.exec(`UPDATE room_member SET banned_until = ? WHERE room_id = ? AND user_id = ?`, until, r.ID, t.User)
+	return tx.exec(`UPDATE room_member SET banned_until = ?, by_site = ? WHERE room_id = ? AND user_id = ?`, until, t.BySite, r.ID, t.User)
 }
 
 // RoomChange is what SetRoom writes; nil stays.
@@ -502,6 +641,41 @@ func (c RoomChange) apply(r *Room) {
 	}
 }
 
+// auditChange records what of a room is changed.
+func (tx *Tx) auditChange(by By, r *Room, c RoomChange) error {
+	for _, text := range []struct {
+		action   string
+		to, from *string
+	}{{"room.name", c.Name, &r.Name}, {"room.avatar", c.Avatar, &r.Avatar}, {"room.notice", c.Notice, &r.Notice}} {
+		if text.to == nil || *text.to == *text.from {
+			continue
+		}
+		if err := tx.auditRoom(by, text.action, r.ID, *text.to); err != nil {
+			return err
+		}
+	}
+	for _, option := range []struct {
+		name string
+		to   *bool
+		from bool
+	}{{"approval", c.Approval, r.Approval}, {"open invitations", c.OpenInvite, r.OpenInvite}} {
+		if option.to == nil || *option.to == option.from {
+			continue
+		}
+		if err := tx.auditRoom(by, "room.options", r.ID, option.name+" "+onOff(*option.to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
 // SetRoom changes a room. say, if not nil, makes the message from the nickname
 // of who does it; nothing is said when nothing changes. Errors: ErrNotFound,
 // ErrNotMember, ErrRole.
@@ -513,6 +687,9 @@ func (s *Store) SetRoom(ctx context.Context, by By, room int64, c RoomChange, sa
 		}
 		operator, _, err := tx.nicknames(by.User, 0)
 		if err != nil {
+			return err
+		}
+		if err := tx.auditChange(by, &r.Room, c); err != nil {
 			return err
 		}
 		c.apply(&r.Room)
@@ -537,7 +714,7 @@ func (s *Store) SetRoom(ctx context.Context, by By, room int64, c RoomChange, sa
 
 // SetAdmins makes users the complete set of admins. say makes the message from
 // their nicknames. Errors: ErrNotFound, ErrNotMember, ErrRole, ErrNoUser (one is
-// no member, or the owner).
+// no member), ErrConflict (one is the owner).
 func (s *Store) SetAdmins(ctx context.Context, by By, room int64, users []int64, say func(nicknames []string) NewRoomMessage) error {
 	return s.update(ctx, func(tx *Tx) error {
 		r, _, err := tx.roomAs(room, by, RoleOwner)
@@ -545,8 +722,12 @@ func (s *Store) SetAdmins(ctx context.Context, by By, room int64, users []int64,
 			return err
 		}
 		for _, u := range users {
-			if m, ok := r.members.Find(u); !ok || m.Role == RoleOwner {
+			m, ok := r.members.Find(u)
+			switch {
+			case !ok:
 				return ErrNoUser
+			case m.Role == RoleOwner:
+				return ErrConflict
 			}
 		}
 		changed := false

@@ -50,6 +50,9 @@ func (s *Store) Login(ctx context.Context, n NewLogin) (id int64, ended []int64,
 		if err := tx.exec(`UPDATE account SET last_login = ?, language = CASE WHEN ?2 = '' THEN language ELSE ?2 END WHERE id = ?3`, tx.now, n.Language, n.Account); err != nil {
 			return err
 		}
+		if n.Language != "" {
+			tx.onCommit(func() { s.languages.forget(n.Account) })
+		}
 		if n.Alone {
 			ended, err = tx.revoke(n.Account, 0, id)
 		}

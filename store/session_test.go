@@ -49,7 +49,7 @@ func TestLoginAndSessionByToken(t *testing.T) {
 func TestLoginOfWhoCannot(t *testing.T) {
 	s := open(t)
 	gone := account(t, s, "gone")
-	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0)), nil)
+	want(t, "delete", third(s.DeleteAccount(t.Context(), gone, 0, store.QuitTexts{})), nil)
 	for _, id := range []int64{gone, store.BuiltInAccount, 99999} {
 		_, _, err := s.Login(t.Context(), store.NewLogin{Account: id, TokenHash: hash(1)})
 		want(t, "login", err, store.ErrNotFound)

@@ -65,6 +65,8 @@ type Store struct {
 	closeErr error  // set by closing
 	w        writer // owned by the writer goroutine
 
+	languages languageCache
+
 	commits, batched atomic.Uint64
 }
 

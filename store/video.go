@@ -111,6 +111,7 @@ type NewVideo struct {
 	Visibility             int
 	SizeBytes              int64
 	SourceHash, SourceName string
+	Imported               bool // by an administrator; see ImportedVideo
 }
 
 // CreateVideo notes a video that is to be processed (VideoQueued).
@@ -129,6 +130,11 @@ func (s *Store) CreateVideo(ctx context.Context, n NewVideo) (Video, error) {
 		if err := tx.setTags(id, n.Tags); err != nil {
 			return err
 		}
+		if n.Imported {
+			if err := tx.noteImport(n.Owner, n.SourceHash, n.Title, id); err != nil {
+				return err
+			}
+		}
 		out, err = tx.video(id)
 		return err
 	})
@@ -145,11 +151,12 @@ func (s *Store) Video(ctx context.Context, id int64) (Video, error) {
 	return v, mapError(err)
 }
 
-// VideoBySource finds a video of owner that was made of a file with this hash
-// and did not fail.
-func (s *Store) VideoBySource(ctx context.Context, owner int64, hash string) (Video, error) {
+// VideoBySource finds a video of owner that was made, with this title, of a file
+// with this hash that it still has, and did not fail.
+func (s *Store) VideoBySource(ctx context.Context, owner int64, hash, title string) (Video, error) {
 	v, err := scanVideo(s.viewRow(ctx, `SELECT `+videoColumns+` FROM video v
-		WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0 AND v.owner_id = ? AND v.state <> 3 ORDER BY v.id LIMIT 1`, hash, owner))
+		WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0 AND v.owner_id = ? AND v.title = ? AND v.state <> 3 ORDER BY v.id LIMIT 1`,
+		hash, owner, title))
 	return v, mapError(err)
 }
 
@@ -374,6 +381,7 @@ func (tx *Tx) forgetVideos(user int64) error {
 		`DELETE FROM video_seen WHERE viewer_id = ?`,
 		`DELETE FROM not_interested WHERE user_id = ?`,
 		`DELETE FROM account_search WHERE rowid = ?`,
+		`DELETE FROM video_import WHERE owner_id = ?`,
 	} {
 		if err := tx.exec(q, user); err != nil {
 			return err

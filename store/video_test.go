@@ -69,7 +69,7 @@ func TestAVideoGoesThroughItsStates(t *testing.T) {
 	if _, err := s.SetVideoState(ctx, v.ID, store.VideoReady, ""); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("ready without files: %v", err)
 	}
-	if _, err := s.VideoBySource(ctx, owner, "h"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.VideoBySource(ctx, owner, "h", "x"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a failed upload is found again: %v", err)
 	}
 	must[store.Video](t)(s.SetVideoState(ctx, v.ID, store.VideoQueued, ""))
@@ -459,7 +459,7 @@ func (g *graph) forget(video int64) {
 
 // leave deletes an account.
 func (g *graph) leave(user int64) {
-	if _, _, err := g.s.DeleteAccount(g.t.Context(), user, 0); err != nil {
+	if _, _, err := g.s.DeleteAccount(g.t.Context(), user, 0, store.QuitTexts{}); err != nil {
 		g.t.Error(err)
 	}
 	g.users = slices.DeleteFunc(g.users, func(u int64) bool { return u == user })
@@ -731,7 +731,7 @@ func TestSearchFindsWordsAndChinese(t *testing.T) {
 	if tags, _, err := s.SearchTags(ctx, "旅", 0, 10); err != nil || len(tags) != 1 || tags[0].Name != "旅行" || tags[0].Videos != 7 {
 		t.Errorf("tags: %+v %v", tags, err)
 	}
-	if _, _, err := s.DeleteAccount(ctx, owner, 0); err != nil {
+	if _, _, err := s.DeleteAccount(ctx, owner, 0, store.QuitTexts{}); err != nil {
 		t.Fatal(err)
 	}
 	if people, _, _ := s.SearchAccounts(ctx, "老李", 0, 10); len(people) != 0 || find("视频") != "" {

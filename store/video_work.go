@@ -108,7 +108,7 @@ func (s *Store) FinishReplacement(ctx context.Context, id int64, hash string, r 
 // Replacements lists the videos that wait for the files that take the place of
 // their own, by id behind after.
 func (s *Store) Replacements(ctx context.Context, after int64, limit int) ([]Video, error) {
-	rows, err := s.viewRows(ctx, `SELECT `+videoColumns+` FROM video v INDEXED BY video_replacement
+	rows, err := s.viewRows(ctx, `SELECT `+videoColumns+` FROM video v INDEXED BY video_replaced
 		WHERE v.replacement <> '' AND v.deleted_at = 0 AND v.id > ? ORDER BY v.id LIMIT ?`, after, limit)
 	return collect(rows, err, scanVideo)
 }

@@ -51,8 +51,8 @@ type Config struct {
 	NewAccount           time.Duration // how long an account is new, see TooNew; 0 never
 }
 
-// Deps is what the service needs. All fields but Censor, Evict, Verifier, Logger
-// and Now are required.
+// Deps is what the service needs. All fields but QuitTexts, Gone, Censor,
+// Evict, Verifier, Logger and Now are required.
 type Deps struct {
 	Store *store.Store
 	// SealKey seals second-factor secrets in the database; 32 bytes.
@@ -68,6 +68,11 @@ type Deps struct {
 	// Leaving takes a user out of what other features keep of them, before the
 	// account is deleted.
 	Leaving func(ctx context.Context, user int64) error
+	// QuitTexts make what the members of a group are told when the account goes
+	// that came into it after Leaving.
+	QuitTexts store.QuitTexts
+	// Gone hears of accounts that were banned or deleted, afterwards.
+	Gone func(ctx context.Context, user int64)
 	// Censor decides about names.
 	Censor filter.Censor
 	// Evict closes the connections of banned addresses.
@@ -176,13 +181,15 @@ func (s *Service) SetConfig(cfg Config) error {
 }
 
 // Run does the background work: writes last-seen times, calibrates the password
-// hash, forgets what has expired. It returns when ctx ends.
+// hash, hashes imported passwords, forgets what has expired. It returns when ctx
+// ends.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.writeSeen(ctx) })
 	g.Go(func() error { return s.keepHouse(ctx) })
 	g.Go(func() error {
 		s.hasher.calibrate(ctx, s.log)
+		s.rehashLegacy(ctx)
 		return nil
 	})
 	return g.Wait()
@@ -235,6 +242,13 @@ func (s *Service) keepHouse(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// gone tells the others of an account that nobody can use now.
+func (s *Service) gone(ctx context.Context, user int64) {
+	if s.deps.Gone != nil {
+		s.deps.Gone(context.WithoutCancel(ctx), user)
 	}
 }
 

@@ -38,6 +38,7 @@ type world struct {
 	delivered  []store.Message
 	unfriended [][2]int64
 	left       []int64
+	gone       []int64
 }
 
 var home = account.Origin{Address: netip.MustParseAddr("192.0.2.1"), Agent: "test"}
@@ -70,6 +71,7 @@ func newWorld(t testing.TB, cfg account.Config) *world {
 			w.note(func() { w.left = append(w.left, user) })
 			return nil
 		},
+		Gone:       func(_ context.Context, user int64) { w.note(func() { w.gone = append(w.gone, user) }) },
 		Unfriended: func(a, b int64) { w.note(func() { w.unfriended = append(w.unfriended, [2]int64{a, b}) }) },
 	})
 	if err != nil {
@@ -422,6 +424,9 @@ func TestBansKeepOut(t *testing.T) {
 	if _, err := w.s.Authenticate(t.Context(), l.Token); !errors.Is(err, account.ErrRevoked) {
 		t.Errorf("token of a banned account: %v", err)
 	}
+	if !slices.Equal(w.gone, []int64{p.User}) {
+		t.Errorf("the others heard of %v", w.gone)
+	}
 	_, err := w.s.Login(t.Context(), home, "anna", "secret-anna")
 	wantCode(t, "login while banned", err, protocol.CodeForbidden)
 	w.advance(2 * time.Hour)
@@ -692,6 +697,9 @@ func TestDeletedAccountsAreGoneAndTheirNameIsReserved(t *testing.T) {
 	wantCode(t, "wrong password", w.s.Delete(t.Context(), a, home, "wrong"), protocol.CodePassword)
 	if err := w.s.Delete(t.Context(), a, home, "secret-anna"); err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Equal(w.gone, []int64{a.User}) || !slices.Equal(w.left, w.gone) {
+		t.Errorf("the others heard of %v, left %v", w.gone, w.left)
 	}
 	if _, err := w.s.Authenticate(t.Context(), l.Token); !errors.Is(err, account.ErrRevoked) {
 		t.Errorf("token of a deleted account: %v", err)

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -128,7 +129,12 @@ func (s *Service) UnbanAddress(ctx context.Context, address string) (prefix stri
 	}
 	s.addressMu.Lock()
 	defer s.addressMu.Unlock()
-	if err := s.store.DeleteAddressBan(ctx, p.String()); err != nil {
+	err = s.store.DeleteAddressBan(ctx, p.String())
+	if a, aerr := netip.ParseAddr(address); errors.Is(err, store.ErrNotFound) && aerr == nil && a.Is6() && !a.Is4In6() {
+		p = netip.PrefixFrom(a, a.BitLen()) // as bans of IPv6 addresses were once
+		err = s.store.DeleteAddressBan(ctx, p.String())
+	}
+	if err != nil {
 		return "", unknown(err, "noSuchBan")
 	}
 	return p.String(), s.loadAddresses(ctx)
@@ -139,11 +145,17 @@ func (s *Service) AddressBans(ctx context.Context) ([]store.AddressBan, error) {
 	return s.store.AddressBans(ctx)
 }
 
-// parsePrefix reads an address or a network. An IPv4 one that is written as IPv6
-// is IPv4 here: so are the addresses that are looked up.
+// subscriber6 is what one subscriber has of IPv6: limits count by it, too.
+const subscriber6 = 64
+
+// parsePrefix reads an address or a network. An IPv6 address stands for its /64:
+// whoever has it has the others. An IPv4 one that is written as IPv6 is IPv4 here:
+// so are the addresses that are looked up.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		a = a.Unmap()
+		if a = a.Unmap(); a.Is6() {
+			return a.Prefix(subscriber6)
+		}
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)

@@ -88,6 +88,7 @@ func (s *Service) Ban(ctx context.Context, user int64, until time.Time, reason s
 		return unknown(err, "noSuchUser")
 	}
 	s.dropped(gone)
+	s.gone(ctx, user)
 	return nil
 }
 

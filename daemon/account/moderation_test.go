@@ -191,3 +191,23 @@ func BenchmarkAddressBanned(b *testing.B) {
 		w.s.AddressBanned(a)
 	}
 }
+
+// A ban of one IPv6 address kept nobody away: a subscriber has 2^64 of them.
+func TestABannedIPv6AddressIsItsNetwork(t *testing.T) {
+	w := newModerated(t, config(), func(*account.Deps) {})
+	ctx := t.Context()
+	b, err := w.s.BanAddress(ctx, "2001:db8::1", time.Time{}, "", "root")
+	if err != nil || b.Prefix != "2001:db8::/64" || !w.s.AddressBanned(netip.MustParseAddr("2001:db8::abcd")) {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if b, err := w.s.BanAddress(ctx, "2001:db8:1::1/128", time.Time{}, "", "root"); err != nil || b.Prefix != "2001:db8:1::1/128" {
+		t.Errorf("%+v, %v", b, err)
+	}
+	for address, want := range map[string]string{"2001:db8::2": "2001:db8::/64", "2001:db8:1::1": "2001:db8:1::1/128"} {
+		if got, err := w.s.UnbanAddress(ctx, address); err != nil || got != want {
+			t.Errorf("unban %s: %s, %v", address, got, err)
+		}
+	}
+	_, err = w.s.UnbanAddress(ctx, "2001:db8::2")
+	wantCode(t, "unban again", err, protocol.CodeUnknown)
+}

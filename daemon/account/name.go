@@ -66,6 +66,62 @@ func cleanNickname(name string) (string, error) {
 	return name, nil
 }
 
+// TidyUsername is a user name of another server, changed as little as our rules
+// need; fallback if nothing is left of it. Digits alone may stay: so do those who
+// signed up with a phone number.
+func TidyUsername(name, fallback string) string {
+	name = strings.TrimLeft(tidy(name, false), "@ ")
+	if rest, ok := strings.CutPrefix(store.FoldName(name), "deleted-"); ok && rest != "" && !notDigit(rune(rest[0])) {
+		name = tidy("was-"+name, false)
+	}
+	if store.FoldName(name) == "" {
+		return fallback
+	}
+	return name
+}
+
+// TidyNickname is TidyUsername for nicknames.
+func TidyNickname(name, fallback string) string {
+	if name = tidy(name, true); name == "" {
+		return fallback
+	}
+	return name
+}
+
+func tidy(name string, emoji bool) string {
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\'':
+			return '\u2019'
+		case badRune(r, emoji):
+			return -1
+		}
+		return r
+	}, name))
+	if r := []rune(name); len(r) > maxNameRunes {
+		name = strings.TrimSpace(string(r[:maxNameRunes]))
+	}
+	return name
+}
+
+// TidyAvatar is the address of a picture, "" if it is none that clients may be
+// told to load.
+func TidyAvatar(address string) string {
+	if address = strings.TrimSpace(address); checkAvatar(address) != nil {
+		return ""
+	}
+	return address
+}
+
+// TidyPhone is a phone number as sign-ups store it, empty if it is none.
+func TidyPhone(telCode, tel string) (string, string) {
+	code, number, err := checkPhone(telCode, tel)
+	if err != nil {
+		return "", ""
+	}
+	return code, number
+}
+
 func checkName(field, name string, emoji bool) error {
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxNameRunes {
 		return badName(field, "usernameLength", "1", "32")

@@ -67,18 +67,25 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer release()
+	return newHash(password, h.memory.Load(), h.passes.Load()), nil
+}
+
+func newHash(password string, memory, passes uint32) string {
 	salt := make([]byte, saltBytes)
 	rand.Read(salt) //nolint:errcheck // never fails since Go 1.24
-	m, t := h.memory.Load(), h.passes.Load()
-	key := argon2.IDKey([]byte(password), salt, t, m, 1, keyBytes)
+	key := argon2.IDKey([]byte(password), salt, passes, memory, 1, keyBytes)
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, m, t, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, memory, passes, b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 
 // check compares a password with its stored form. An unknown account is checked
 // against a dummy, so that both take the same time. upgrade says that the hash
 // is weaker than what is made today.
 func (h *hasher) check(ctx context.Context, password, stored string) (ok, upgrade bool, err error) {
+	if isLegacy(stored) {
+		ok, err = h.checkLegacy(ctx, password, stored)
+		return ok, ok, err
+	}
 	known := stored != ""
 	if !known {
 		if stored, err = h.dummyHash(ctx); err != nil {
@@ -94,8 +101,7 @@ func (h *hasher) check(ctx context.Context, password, stored string) (ok, upgrad
 		return false, false, err
 	}
 	defer release()
-	key := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, 1, uint32(len(p.key))) //nolint:gosec // bounded by parseHash
-	ok = subtle.ConstantTimeCompare(key, p.key) == 1 && known
+	ok = p.matches(password) && known
 	return ok, ok && (p.memory < h.memory.Load() || p.passes < h.passes.Load()), nil
 }
 
@@ -115,6 +121,11 @@ func (h *hasher) dummyHash(ctx context.Context) (string, error) {
 type hashParams struct {
 	memory, passes uint32
 	salt, key      []byte
+}
+
+func (p hashParams) matches(password string) bool {
+	key := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, 1, uint32(len(p.key))) //nolint:gosec // bounded by parseHash
+	return subtle.ConstantTimeCompare(key, p.key) == 1
 }
 
 func parseHash(s string) (hashParams, error) {

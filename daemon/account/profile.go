@@ -103,7 +103,7 @@ func (s *Service) Delete(ctx context.Context, p Principal, o Origin, password st
 		return fmt.Errorf("leave before the account goes: %w", err)
 	}
 	freeAt := s.now().Add(s.cfg.Load().NameReserved).UnixMilli()
-	sessions, peers, err := s.store.DeleteAccount(ctx, p.User, freeAt)
+	sessions, peers, err := s.store.DeleteAccount(ctx, p.User, freeAt, s.deps.QuitTexts)
 	if err != nil {
 		return unknown(err, "noSuchUser")
 	}
@@ -111,5 +111,6 @@ func (s *Service) Delete(ctx context.Context, p Principal, o Origin, password st
 	for _, peer := range peers {
 		s.deps.Unfriended(p.User, peer)
 	}
+	s.gone(ctx, p.User)
 	return nil
 }

@@ -34,6 +34,7 @@ type Config struct {
 	RoomSends      float64       // per second and room; 0 no limit
 	RoomMembers    int           // most of a new room
 	OwnedRooms     int           // most that one account may own; 0 any number
+	RoomsPerHour   int           // most that one account may make; 0 any number
 	RoomName       int           // most characters of a room's name
 	RoomNotice     int           // most characters of its notice
 	Retention      time.Duration // how long messages are kept; 0 for ever
@@ -113,6 +114,7 @@ type Service struct {
 	quits   quits
 	applies *limit.Window
 	joins   *limit.Window // by links
+	creates *limit.Window // of rooms
 	firsts  *limit.Window // applications of new accounts
 	reports *limit.Window
 	line    chan committed
@@ -145,7 +147,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
 		sends: limit.NewBucket(deps.Now), rooms: limit.NewBucket(deps.Now),
-		applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now),
+		applies: limit.NewWindow(time.Hour, deps.Now), joins: limit.NewWindow(time.Hour, deps.Now), creates: limit.NewWindow(time.Hour, deps.Now),
 		firsts: limit.NewWindow(longestNew, deps.Now), reports: limit.NewWindow(time.Hour, deps.Now),
 		line: make(chan committed, lineLength), stopped: make(chan struct{}),
 	}
@@ -184,16 +186,21 @@ const (
 	// people wrote: long enough to see who comes back, and not for ever, because
 	// the messages themselves may be gone.
 	keepReports = 180 * 24 * time.Hour
+
+	// keepAudit and maxAudit bound the audit log: a year is long enough to ask
+	// who did it, and a million entries are some 100 MB.
+	keepAudit = 366 * 24 * time.Hour
+	maxAudit  = 1_000_000
 )
 
-// expireAll deletes messages past retention or cap, and old reports, in small
-// batches.
+// expireAll deletes messages past retention or cap, old reports and old audit
+// entries, in small batches.
 func (s *Service) expireAll(ctx context.Context) {
 	t := time.NewTicker(expireEvery)
 	defer t.Stop()
 	for {
-		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx), s.expireReports(ctx)); err != nil && ctx.Err() == nil {
-			s.log.Warn("old messages or reports not deleted", "err", err)
+		if err := errors.Join(s.expireOld(ctx), s.expireOver(ctx), s.expireReports(ctx), s.expireAudit(ctx)); err != nil && ctx.Err() == nil {
+			s.log.Warn("old messages, reports or audit entries not deleted", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -219,6 +226,15 @@ func (s *Service) expireOld(ctx context.Context) error {
 func (s *Service) expireReports(ctx context.Context) error {
 	for {
 		n, err := s.store.ForgetReports(ctx, keepReports, expireBatch)
+		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
+			return err
+		}
+	}
+}
+
+func (s *Service) expireAudit(ctx context.Context) error {
+	for {
+		n, err := s.store.ForgetAudit(ctx, keepAudit, maxAudit, expireBatch)
 		if err != nil || n < expireBatch || !pause(ctx, expirePause) {
 			return err
 		}

@@ -384,3 +384,37 @@ func TestMaskedTextsThatOverrunTheAppAreRefused(t *testing.T) {
 		wantCode(t, "ends with "+content[len(content)-3:], err, want)
 	}
 }
+
+// What is said in live rooms could not be reported.
+func TestReportsOfLiveMessages(t *testing.T) {
+	w := newWorld(t, chat.Config{})
+	a, b := w.account("anna"), w.account("bob")
+	ctx := t.Context()
+	room, err := w.store.CreateLive(ctx, a, "t", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := func(from int64, text string) string {
+		t.Helper()
+		m, err := w.store.SendLive(ctx, store.NewLiveMessage{Room: room.ID, From: from, Content: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.ServerMsgID
+	}
+	bad, gone := sent(b, "insult"), sent(b, "gone")
+	if err := w.store.DeleteLiveMessage(ctx, store.LiveAction{Actor: b, Room: room.ID}, gone); err != nil {
+		t.Fatal(err)
+	}
+	var said store.LiveMessage
+	if err := w.store.CloseLive(ctx, store.LiveAction{Actor: a, Room: room.ID, Notice: "{}", OnCommit: func(m store.LiveMessage) { said = m }}); err != nil {
+		t.Fatal(err)
+	}
+	for target, code := range map[string]protocol.Code{strings.ToUpper(bad): 0, gone: protocol.CodeUnknown, said.ServerMsgID: protocol.CodeUnknown} {
+		wantCode(t, target, w.chat.Report(ctx, chat.Caller{User: a}, chat.Report{Kind: "message", Target: target, Reason: "rude"}), code)
+	}
+	list, err := w.chat.Reports(ctx, true, 0, 10)
+	if err != nil || len(list) != 1 || list[0].Target != bad || list[0].Sender != b || list[0].Content != "insult" || list[0].MessageTime == 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -28,13 +28,14 @@ const (
 // open, changes nothing. Codes: CodeBadValue, CodeUnknown (a user or a message
 // that is not there, or that the caller cannot see), CodeTooOften.
 func (s *Service) Report(ctx context.Context, c Caller, r Report) error {
-	r.Reason = strings.TrimSpace(r.Reason)
+	reason, readable := protocol.CleanText(strings.TrimSpace(r.Reason))
+	r.Reason = reason
 	if n := utf8.RuneCountInString(r.Reason); n < 1 || n > maxReasonRunes {
 		return &protocol.Error{Code: protocol.CodeBadValue, Key: "badValue", Args: []string{
 			"Reason", protocol.TextKey("badLength", "1", strconv.Itoa(maxReasonRunes)),
 		}}
 	}
-	if !utf8.ValidString(r.Reason) {
+	if !readable {
 		return badValue("Reason", "badText")
 	}
 	if wait := s.reports.Take(strconv.FormatInt(c.User, 10), reportsPerHour); wait > 0 {
@@ -43,6 +44,15 @@ func (s *Service) Report(ctx context.Context, c Caller, r Report) error {
 	p := store.Report{Reporter: c.User, Kind: r.Kind, Target: r.Target, Reason: r.Reason}
 	if err := s.checkTarget(ctx, c, &p); err != nil {
 		return err
+	}
+	if p.Kind == protocol.ReportRoom {
+		// Whether there is a group is told to its members only: a report of none is
+		// answered like others, and goes nowhere.
+		if id, err := strconv.ParseInt(p.Target, 10, 64); err == nil {
+			if _, err := s.store.Room(ctx, id); errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+		}
 	}
 	_, err := s.store.CreateReport(ctx, p)
 	return sendError(err)
@@ -65,8 +75,10 @@ func (s *Service) checkTarget(ctx context.Context, c Caller, p *store.Report) er
 	p.Target = strconv.FormatInt(id, 10)
 	switch p.Kind {
 	case protocol.ReportRoom:
-		_, err := s.store.Room(ctx, id)
-		return s.roomError(err)
+		if id <= store.FirstRoom {
+			return s.roomError(store.ErrNotFound)
+		}
+		return nil
 	case protocol.ReportLive:
 		_, err := s.store.Live(ctx, id)
 		return s.roomError(err)
@@ -121,7 +133,21 @@ func (s *Service) copyEvidence(ctx context.Context, c Caller, p *store.Report) e
 			return nil
 		}
 	}
-	return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
+	return s.copyLive(ctx, p)
+}
+
+// copyLive copies a message of a live room. Everybody may read those, also in a
+// room that was closed since.
+func (s *Service) copyLive(ctx context.Context, p *store.Report) error {
+	m, err := s.store.LiveMessageByID(ctx, p.Target)
+	if errors.Is(err, store.ErrNotFound) {
+		return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
+	}
+	if err != nil {
+		return fmt.Errorf("find reported message: %w", err)
+	}
+	p.Target, p.Sender, p.Content, p.MessageTime = m.ServerMsgID, m.From, m.Content, m.Time
+	return nil
 }
 
 // maySee says whether a user can see a message.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"gtiv/protocol"
@@ -44,6 +43,7 @@ func (s *Service) roomError(err error) error {
 		store.ErrRole:         protocol.Errorf(protocol.CodeForbidden, "roomRole"),
 		store.ErrMuted:        protocol.Errorf(protocol.CodeForbidden, "mutedInRoom"),
 		store.ErrRoomFull:     protocol.Errorf(protocol.CodeNoRoom, "userRoomMemberLimit", cfg.RoomMembers),
+		store.ErrRemoved:      protocol.Errorf(protocol.CodeForbidden, "removedMember"),
 		store.ErrTooManyRooms: protocol.Errorf(protocol.CodeNoRoom, "tooManyRooms", cfg.OwnedRooms),
 		store.ErrNotContact:   protocol.Errorf(protocol.CodeForbidden, "notContacts"),
 		store.ErrNoUser:       protocol.Errorf(protocol.CodeUnknown, "noSuchMember"),
@@ -69,6 +69,12 @@ func instead(err, sentinel error, code protocol.Code, key string) error {
 type Invited struct {
 	Room       int64
 	Name, Text string
+}
+
+// invited is the answer in the form of the app, which writes it into its database
+// of groups (wire.md K2).
+func (s *Service) invited(c Caller, m store.Message) Invited {
+	return Invited{Room: m.Room, Name: m.News.Name, Text: plainQuotes(protocol.TypeInvited, s.plainText(c.Language, m))}
 }
 
 const maxInvitees = 2000 // of one call, before doubles are taken out
@@ -98,22 +104,22 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 	case contains(invitees, c.User):
 		return Invited{}, protocol.Errorf(protocol.CodeBadValue, "selfInvite")
 	}
+	if err := s.takeSend(c); err != nil {
+		return Invited{}, err
+	}
 	if room == 0 {
 		return s.createRoom(ctx, c, invitees)
 	}
-	if text != "" {
-		if err := checkText("Message", text, 0, maxInviteText); err != nil {
-			return Invited{}, err
-		}
-		var err error
-		if text, err = s.deps.Censor.Apply(text); err != nil {
-			return Invited{}, err
-		}
+	text, err := s.inviteText(ctx, c, room, text)
+	if err != nil {
+		return Invited{}, err
 	}
-	m, err := s.store.Invite(ctx, c.by(), room, invitees, func(inviter string, nicknames []string) store.NewRoomMessage {
+	m, err := s.store.Invite(ctx, c.by(), room, invitees, func(inviter string, nicknames []string, muted bool) store.NewRoomMessage {
 		n := s.note(protocol.TypeInvited, "membersInvited", inviter, joinNames(nicknames))
 		n.From = c.User
-		if text != "" { // the app writes it in its user's language
+		// The app writes it in its user's language. Who is muted may invite, but the
+		// words are the server's.
+		if text != "" && !muted {
 			n.System, n.Content = false, text
 		}
 		return n
@@ -122,10 +128,27 @@ func (s *Service) Invite(ctx context.Context, c Caller, room int64, invitees []i
 		err = instead(err, store.ErrConflict, protocol.CodeConflict, "allMembers")
 		return Invited{}, s.roomError(instead(err, store.ErrNoUser, protocol.CodeUnknown, "noSuchUser"))
 	}
-	return Invited{Room: room, Name: m.News.Name, Text: s.plainText(c.Language, m)}, nil
+	return s.invited(c, m), nil
 }
 
 const maxInviteText = 500 // characters
+
+// inviteText looks at what the inviter's phone says to the group: it is a message
+// like others.
+func (s *Service) inviteText(ctx context.Context, c Caller, room int64, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	text, err := checkText("Message", text, 0, maxInviteText)
+	if err != nil {
+		return "", err
+	}
+	text, err = s.deps.Censor.Apply(text)
+	if err != nil {
+		return "", err
+	}
+	return text, s.roomRate(ctx, c, room)
+}
 
 func contains(list []int64, v int64) bool {
 	for _, x := range list {
@@ -151,6 +174,9 @@ func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (I
 		return Invited{}, err
 	}
 	cfg := s.cfg.Load()
+	if wait := s.creates.Take(strconv.FormatInt(c.User, 10), cfg.RoomsPerHour); wait > 0 {
+		return Invited{}, protocol.TooOften(wait)
+	}
 	first := s.note(protocol.TypeText, "createNewRoom")
 	first.From = c.User
 	m, err := s.store.CreateRoom(ctx, store.NewRoom{
@@ -162,7 +188,7 @@ func (s *Service) createRoom(ctx context.Context, c Caller, invitees []int64) (I
 	if err != nil {
 		return Invited{}, s.roomError(instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchUser"))
 	}
-	return Invited{Room: m.Room, Name: m.News.Name, Text: s.plainText(c.Language, m)}, nil
+	return s.invited(c, m), nil
 }
 
 func clipRunes(s string, most int) string {
@@ -178,20 +204,20 @@ func (s *Service) plainText(language string, m store.Message) string {
 	return protocol.RenderSystem(protocol.LanguageOf(language, s.cfg.Load().Language), m.Content)
 }
 
-// checkText bounds a text that people write, in characters. Line breaks are the
-// only control characters it may have.
-func checkText(field, text string, least, most int) error {
+// checkText cleans a text that people write and bounds it, in characters.
+func checkText(field, text string, least, most int) (string, error) {
+	text, readable := protocol.CleanText(text)
 	n := utf8.RuneCountInString(text)
 	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }):
-		return badValue(field, "badText")
+	case !readable:
+		return "", badValue(field, "badText")
 	case n < least || n > most:
-		return &protocol.Error{
+		return "", &protocol.Error{
 			Code: protocol.CodeBadValue, Key: "badValue",
 			Args: []string{field, protocol.TextKey("textLength", strconv.Itoa(least), strconv.Itoa(most))},
 		}
 	}
-	return nil
+	return text, nil
 }
 
 // quits remembers who left which room a moment ago: the app then says so itself
@@ -226,14 +252,18 @@ func (q *quits) recent(user, room int64, now time.Time) bool {
 // owner is followed by the oldest admin, else the oldest member; the last one
 // dissolves the room.
 func (s *Service) QuitRoom(ctx context.Context, c Caller, room int64) error {
-	if err := s.store.Quit(ctx, c.User, room, s.quitTexts()); err != nil {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
+	if err := s.store.Quit(ctx, c.User, room, s.QuitTexts()); err != nil {
 		return s.roomError(err)
 	}
 	s.quits.add(c.User, room, s.now())
 	return nil
 }
 
-func (s *Service) quitTexts() store.QuitTexts {
+// QuitTexts make what the members of a room are told when one leaves.
+func (s *Service) QuitTexts() store.QuitTexts {
 	return store.QuitTexts{
 		Left: func(nick string) store.NewRoomMessage { return s.note(protocol.TypeLeft, "memberLeft", nick) },
 		Heir: func(nick string) store.NewRoomMessage { return s.note(protocol.TypeInvited, "ownerChanged", nick) },
@@ -242,14 +272,17 @@ func (s *Service) quitTexts() store.QuitTexts {
 
 // QuitAll takes a user out of all rooms, before the account is deleted.
 func (s *Service) QuitAll(ctx context.Context, user int64) error {
-	return s.roomError(s.store.QuitAll(ctx, user, s.quitTexts()))
+	return s.roomError(s.store.QuitAll(ctx, user, s.QuitTexts()))
 }
 
 // RemoveMember takes a member with a lower role out of a room.
 func (s *Service) RemoveMember(ctx context.Context, c Caller, room, target int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.RemoveMember(ctx, c.by(), room, target, func(_, nick string) store.NewRoomMessage {
 		return s.note(protocol.TypeRemoved, "memberRemoved", nick)
-	})
+	}, s.QuitTexts().Heir)
 	return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "canNotRemoveMember"))
 }
 
@@ -262,6 +295,9 @@ func (s *Service) MuteRoom(ctx context.Context, c Caller, room, target int64, ba
 	if banType < 1 || banType > len(banTimes) {
 		return badValue("Type", "roomBanDuration")
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	until := s.now().Add(banTimes[banType-1]).UnixMilli()
 	_, err := s.store.Mute(ctx, c.by(), room, target, until, func(nick string) store.NewRoomMessage {
 		if target == 0 {
@@ -269,32 +305,52 @@ func (s *Service) MuteRoom(ctx context.Context, c Caller, room, target int64, ba
 		}
 		return s.note(protocol.TypeBan, "bannedUser", nick, protocol.TextKey("bannedTimeType"+strconv.Itoa(banType)))
 	})
-	return s.roomError(err)
+	return s.muteError(c, target, err)
 }
 
 // UnmuteRoom lets one member, or everybody (target 0), write again.
 func (s *Service) UnmuteRoom(ctx context.Context, c Caller, room, target int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	_, err := s.store.Mute(ctx, c.by(), room, target, 0, func(nick string) store.NewRoomMessage {
 		if target == 0 {
 			return s.note(protocol.TypeUnban, "relieveBannedAll")
 		}
 		return s.note(protocol.TypeUnban, "relievedUser", nick, protocol.TextKey("relieveBannedUser"))
 	})
-	return s.roomError(err)
+	return s.muteError(c, target, err)
+}
+
+// muteError says why somebody may not mute, or end a mute.
+func (s *Service) muteError(c Caller, target int64, err error) error {
+	switch target {
+	case 0:
+		return s.roomError(err)
+	case c.User:
+		return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "muteSelf"))
+	}
+	return s.roomError(instead(err, store.ErrRole, protocol.CodeForbidden, "canNotMuteMember"))
 }
 
 // RenameRoom gives a room a new name. An apostrophe is written as another one,
 // because it would break the app's database (wire.md K2).
 func (s *Service) RenameRoom(ctx context.Context, c Caller, room int64, name string) error {
 	name = strings.TrimSpace(strings.ReplaceAll(name, "'", "’"))
-	if err := checkText("Name", name, 1, s.cfg.Load().RoomName); err != nil {
+	name, err := checkText("Name", name, 1, s.cfg.Load().RoomName)
+	switch {
+	case err != nil:
+		return err
+	case strings.ContainsAny(name, "\n\t"):
+		return badValue("Name", "badText")
+	case !protocol.ShowsSomething(name):
+		return badValue("Name", "nothingToSee")
+	}
+	name, err = s.deps.Censor.Apply(name)
+	if err != nil {
 		return err
 	}
-	if strings.Contains(name, "\n") {
-		return badValue("Name", "badText")
-	}
-	name, err := s.deps.Censor.Apply(name)
-	if err != nil {
+	if err := s.takeSend(c); err != nil {
 		return err
 	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Name: &name}, func(operator string) store.NewRoomMessage {
@@ -311,6 +367,14 @@ func (s *Service) SetRoomAvatar(ctx context.Context, c Caller, room int64, avata
 	if !isWebURL(avatar) {
 		return nil
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
+	return s.setAvatar(ctx, c, room, avatar)
+}
+
+// setAvatar is SetRoomAvatar for what was counted as a message.
+func (s *Service) setAvatar(ctx context.Context, c Caller, room int64, avatar string) error {
 	if len(avatar) > maxAvatar || strings.ContainsFunc(avatar, func(r rune) bool { return r <= ' ' || r == '\'' || r == '"' || r == '<' || r == '\\' || r > '~' }) {
 		return badValue("Avatar", "badURL")
 	}
@@ -326,11 +390,15 @@ func isWebURL(s string) bool {
 // SetRoomNotice changes a room's notice; an empty one removes it.
 func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notice string) error {
 	notice = strings.TrimSpace(notice)
-	if err := checkText("Content", notice, 0, s.cfg.Load().RoomNotice); err != nil {
+	notice, err := checkText("Content", notice, 0, s.cfg.Load().RoomNotice)
+	if err != nil {
 		return err
 	}
-	notice, err := s.deps.Censor.Apply(notice)
+	notice, err = s.deps.Censor.Apply(notice)
 	if err != nil {
+		return err
+	}
+	if err := s.takeSend(c); err != nil {
 		return err
 	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Notice: &notice}, func(string) store.NewRoomMessage {
@@ -343,21 +411,31 @@ func (s *Service) SetRoomNotice(ctx context.Context, c Caller, room int64, notic
 
 // SetRoomOptions changes who may come; nil stays.
 func (s *Service) SetRoomOptions(ctx context.Context, c Caller, room int64, approval, openInvite *bool) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.SetRoom(ctx, c.by(), room, store.RoomChange{Approval: approval, OpenInvite: openInvite}, nil))
 }
 
 // SetAdmins makes users the complete set of a room's admins.
 func (s *Service) SetAdmins(ctx context.Context, c Caller, room int64, users []int64) error {
-	return s.roomError(s.store.SetAdmins(ctx, c.by(), room, users, func(nicknames []string) store.NewRoomMessage {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
+	err := s.store.SetAdmins(ctx, c.by(), room, users, func(nicknames []string) store.NewRoomMessage {
 		if len(nicknames) == 0 {
 			return s.note(protocol.TypeInvited, "noAdmins")
 		}
 		return s.note(protocol.TypeInvited, "adminsAre", joinNames(nicknames))
-	}))
+	})
+	return s.roomError(instead(err, store.ErrConflict, protocol.CodeConflict, "ownerAlready"))
 }
 
 // TransferRoom hands a room over.
 func (s *Service) TransferRoom(ctx context.Context, c Caller, room, heir int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.Transfer(ctx, c.by(), room, heir, s.cfg.Load().OwnedRooms, func(nick string) store.NewRoomMessage {
 		return s.note(protocol.TypeInvited, "ownerChanged", nick)
 	})
@@ -367,5 +445,8 @@ func (s *Service) TransferRoom(ctx context.Context, c Caller, room, heir int64) 
 
 // DissolveRoom ends a room.
 func (s *Service) DissolveRoom(ctx context.Context, c Caller, room int64) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	return s.roomError(s.store.Dissolve(ctx, c.by(), room, s.note(protocol.TypeBan, "dissolveRoom")))
 }

@@ -29,6 +29,9 @@ func (s *Service) CreateLink(ctx context.Context, c Caller, room int64, valid ti
 	case uses < 0 || uses > maxLinkUses:
 		return store.Link{}, badRange("Uses", 0, maxLinkUses)
 	}
+	if err := s.takeSend(c); err != nil {
+		return store.Link{}, err
+	}
 	b := make([]byte, linkBytes)
 	rand.Read(b) //nolint:errcheck // never fails since Go 1.24
 	l := store.Link{Code: base64.RawURLEncoding.EncodeToString(b), Room: room, MaxUses: uses}
@@ -56,6 +59,9 @@ func (s *Service) Links(ctx context.Context, c Caller, room int64) ([]store.Link
 
 // RevokeLink makes a link worthless.
 func (s *Service) RevokeLink(ctx context.Context, c Caller, room int64, code string) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	if err := s.asRoomAdmin(ctx, c, room); err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 	if err := s.oldEnough(ctx, c); err != nil {
 		return room, false, err
 	}
-	if err := checkText("Message", message, 0, maxLinkText); err != nil {
+	if message, err = checkText("Message", message, 0, maxLinkText); err != nil {
 		return room, false, err
 	}
 	if message, err = s.deps.Censor.Apply(message); err != nil {
@@ -86,6 +92,8 @@ func (s *Service) JoinRoom(ctx context.Context, c Caller, code, message string) 
 		return n
 	})
 	err = instead(err, store.ErrNotFound, protocol.CodeUnknown, "noSuchLink")
+	err = instead(err, store.ErrRemoved, protocol.CodeForbidden, "youWereRemovedByAdmin")
+	err = instead(err, store.ErrNoUser, protocol.CodeUnknown, "noSuchUser")
 	err = instead(err, store.ErrTooManyRequests, protocol.CodeNoRoom, "requestsFull")
 	return room, joined, s.roomError(instead(err, store.ErrConflict, protocol.CodeConflict, "isMember"))
 }
@@ -100,6 +108,9 @@ func (s *Service) Requests(ctx context.Context, c Caller, room int64) ([]store.R
 
 // AnswerRequest lets somebody in who waits, or turns them away.
 func (s *Service) AnswerRequest(ctx context.Context, c Caller, room, user int64, accept bool) error {
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
 	err := s.store.AnswerRequest(ctx, c.by(), room, user, accept, func(_ string, nicknames []string) store.NewRoomMessage {
 		n := s.note(protocol.TypeInvited, "memberJoined", joinNames(nicknames))
 		n.From = c.User

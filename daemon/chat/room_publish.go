@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,14 +81,13 @@ func (s *Service) eachView(ctx context.Context, m store.Message, p *RoomPush) {
 // languagesOf answers in which language each member reads.
 func (s *Service) languagesOf(ctx context.Context, m store.Message) func(user int64) string {
 	usual := s.cfg.Load().Language
-	chosen, err := s.store.MemberLanguages(ctx, m.Room)
+	users := m.News.Members.IDs()
+	if len(m.News.Left) > 0 {
+		users = slices.Concat(users, m.News.Left)
+	}
+	chosen, err := s.store.Languages(ctx, users)
 	if err != nil {
 		s.log.Warn("languages of a room's members not read", "room", m.Room, "err", err)
-	}
-	for _, user := range m.News.Left {
-		if a, err := s.store.Account(ctx, user); err == nil && a.Language != "" && chosen != nil {
-			chosen[user] = a.Language
-		}
 	}
 	return func(user int64) string {
 		if l := chosen[user]; l != "" {

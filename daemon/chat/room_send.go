@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -28,15 +27,20 @@ const roomBurst = 2
 // the message is on disk. Codes: as SendPrivate; CodeForbidden also for who is no
 // member, or is muted.
 func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, error) {
-	cfg := s.cfg.Load()
-	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
-		return Receipt{}, protocol.TooOften(wait)
+	if keptInRoom(m.Type) {
+		old, ok := s.sentBefore(ctx, c, m.ClientMsgID)
+		if ok && old.Kind == store.KindRoom && old.Room == m.Room {
+			return receipt(old), nil
+		}
 	}
-	if err := checkRoomSend(c, m); err != nil {
+	if err := s.takeSend(c); err != nil {
 		return Receipt{}, err
 	}
-	switch m.Type {
-	case protocol.TypeText, protocol.TypePhoto, protocol.TypeVoice, protocol.TypeVideo, protocol.TypeShare:
+	if err := checkRoomSend(c, &m); err != nil {
+		return Receipt{}, err
+	}
+	switch {
+	case keptInRoom(m.Type):
 		if err := checkContent(m.Type, m.Content); err != nil {
 			return Receipt{}, err
 		}
@@ -46,7 +50,7 @@ func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, 
 				return Receipt{}, err
 			}
 			m.Content = text
-			if err := checkRoomSend(c, m); err != nil { // a mask changes the size
+			if err := checkRoomSend(c, &m); err != nil { // a mask changes the size
 				return Receipt{}, err
 			}
 		}
@@ -56,13 +60,22 @@ func (s *Service) SendRoom(ctx context.Context, c Caller, m RoomSend) (Receipt, 
 		}
 		out, err := s.store.SendRoom(ctx, s.newRoomMessage(c, m))
 		return receipt(out), s.roomError(err)
-	case protocol.TypeRecall:
+	case m.Type == protocol.TypeRecall:
 		return s.recallRoom(ctx, c, m)
-	case protocol.TypeRoomName, protocol.TypeRemoved, protocol.TypeRoomAvatar, protocol.TypeLeft:
+	case m.Type == protocol.TypeRoomName, m.Type == protocol.TypeRemoved, m.Type == protocol.TypeRoomAvatar, m.Type == protocol.TypeLeft:
 		return s.swallow(ctx, c, m)
 	default:
 		return Receipt{}, protocol.Errorf(protocol.CodeForbidden, "typeNotAllowed")
 	}
+}
+
+// keptInRoom says which types members may send.
+func keptInRoom(t protocol.MessageType) bool {
+	switch t {
+	case protocol.TypeText, protocol.TypePhoto, protocol.TypeVoice, protocol.TypeVideo, protocol.TypeShare:
+		return true
+	}
+	return false
 }
 
 // roomRate bounds the messages of one room. Who may not write there cannot use it
@@ -82,19 +95,24 @@ func (s *Service) roomRate(ctx context.Context, c Caller, room int64) error {
 	return nil
 }
 
-func checkRoomSend(c Caller, m RoomSend) error {
+// checkRoomSend refuses what no message of a room may have, and cleans the text.
+func checkRoomSend(c Caller, m *RoomSend) error {
+	content, readable := protocol.CleanText(m.Content)
+	m.Content = content
 	switch {
 	case m.Room <= store.FirstRoom:
 		return protocol.Errorf(protocol.CodeUnknown, "noSuchRoom")
-	case !utf8.ValidString(m.Content):
+	case !readable:
 		return badValue("Message", "badText")
+	case m.Type == protocol.TypeText && strings.TrimSpace(m.Content) == "":
+		return protocol.Errorf(protocol.CodeBadValue, "missing", "Message")
 	case len(m.ClientMsgID) > maxClientMsgID || !printable(m.ClientMsgID):
 		return badValue("ClientMsgId", "badText")
 	case len(m.ReplyTo) > maxReplyToBytes:
 		return badValue("ReplyTo", "badText")
 	case m.ReplyTo != "" && uuid.Validate(m.ReplyTo) != nil:
 		return protocol.Errorf(protocol.CodeUnknown, "noSuchMessage")
-	case len(m.Content) > protocol.MaxPushBody || !roomPushFits(c.User, m):
+	case len(m.Content) > protocol.MaxPushBody || !roomPushFits(c.User, *m):
 		return protocol.Errorf(protocol.CodeBadValue, "messageTooLong")
 	}
 	return nil
@@ -153,7 +171,7 @@ func (s *Service) swallow(ctx context.Context, c Caller, m RoomSend) (Receipt, e
 		if !isWebURL(m.Content) {
 			return Receipt{}, badValue("Message", "badURL")
 		}
-		if err := s.SetRoomAvatar(ctx, c, m.Room, m.Content); err != nil {
+		if err := s.setAvatar(ctx, c, m.Room, m.Content); err != nil {
 			return Receipt{}, err
 		}
 	}

@@ -2,10 +2,12 @@ package chat_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -471,5 +473,490 @@ func TestARoomThatNobodyDissolvesEndsForItsMembers(t *testing.T) {
 	}
 	if _, err := w.chat.RoomOf(t.Context(), room); protocol.CodeOf(err) != protocol.CodeUnknown {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// still is a clock that only the test moves.
+type still struct{ ms atomic.Int64 }
+
+func newStill() *still {
+	c := &still{}
+	c.ms.Store(1_800_000_000_000)
+	return c
+}
+
+func (c *still) now() time.Time       { return time.UnixMilli(c.ms.Load()) }
+func (c *still) add(by time.Duration) { c.ms.Add(by.Milliseconds()) }
+
+// A muted member wrote to the group by inviting somebody with a text.
+func TestTheTextOfAnInvitationIsAMessageLikeOthers(t *testing.T) {
+	cfg := usual()
+	cfg.RoomSends, cfg.SendsPerSecond, cfg.SendBurst = 2, 1, 10
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b, d := w.phone("a"), w.phone("b"), w.phone("d")
+	room := w.room(a, b)
+	yes := true
+	if err := w.chat.SetRoomOptions(t.Context(), a.c, room, nil, &yes); err != nil {
+		t.Fatal(err)
+	}
+	invite := func(by phone, text string) (chat.Invited, error) {
+		t.Helper()
+		in, err := w.chat.Invite(t.Context(), by.c, room, []int64{d.user}, text)
+		if err == nil {
+			if err := w.chat.QuitAll(t.Context(), d.user); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return in, err
+	}
+	for _, target := range []int64{b.user, 0} {
+		if err := w.chat.MuteRoom(t.Context(), a.c, room, target, 1); err != nil {
+			t.Fatal(err)
+		}
+		if in, err := invite(b, "buy now"); err != nil || in.Text != "b invited d to the group." {
+			t.Errorf("muted, said %q, %v", in.Text, err)
+		}
+		if err := w.chat.UnmuteRoom(t.Context(), a.c, room, target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in, err := invite(b, "look who is here"); err != nil || in.Text != "look who is here" {
+		t.Errorf("said %q, %v", in.Text, err)
+	}
+	for range 3 {
+		if _, err := invite(b, "again"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := invite(b, "again"); protocol.CodeOf(err) != protocol.CodeTooOften {
+		t.Errorf("beyond the rate of the room: %v", err)
+	}
+	for range 3 {
+		if _, err := invite(b, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := invite(b, ""); protocol.CodeOf(err) != protocol.CodeTooOften {
+		t.Errorf("beyond the rate of the account: %v", err)
+	}
+}
+
+// What somebody does in a group counts like a message.
+func TestWhatIsDoneInARoomHasARate(t *testing.T) {
+	cfg := usual()
+	cfg.SendsPerSecond, cfg.SendBurst = 1, 1
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b)
+	yes := true
+	ctx := t.Context()
+	link := func() error { _, err := w.chat.CreateLink(ctx, a.c, room, 0, 0); return err }
+	for name, do := range map[string]func() error{
+		"invite":   func() error { _, err := w.chat.Invite(ctx, a.c, room, []int64{c.user}, ""); return err },
+		"create":   func() error { _, err := w.chat.Invite(ctx, a.c, 0, []int64{c.user}, ""); return err },
+		"remove":   func() error { return w.chat.RemoveMember(ctx, a.c, room, b.user) },
+		"mute":     func() error { return w.chat.MuteRoom(ctx, a.c, room, 0, 1) },
+		"unmute":   func() error { return w.chat.UnmuteRoom(ctx, a.c, room, 0) },
+		"rename":   func() error { return w.chat.RenameRoom(ctx, a.c, room, "x") },
+		"avatar":   func() error { return w.chat.SetRoomAvatar(ctx, a.c, room, "http://h/a") },
+		"notice":   func() error { return w.chat.SetRoomNotice(ctx, a.c, room, "x") },
+		"options":  func() error { return w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil) },
+		"admins":   func() error { return w.chat.SetAdmins(ctx, a.c, room, nil) },
+		"transfer": func() error { return w.chat.TransferRoom(ctx, a.c, room, b.user) },
+		"link":     link,
+		"revoke":   func() error { return w.chat.RevokeLink(ctx, a.c, room, "x") },
+		"answer":   func() error { return w.chat.AnswerRequest(ctx, a.c, room, c.user, true) },
+		"dissolve": func() error { return w.chat.DissolveRoom(ctx, a.c, room) },
+		"quit":     func() error { return w.chat.QuitRoom(ctx, a.c, room) },
+		"push avatar": func() error {
+			return errOf(w.chat.SendRoom(ctx, a.c, chat.RoomSend{Room: room, Type: protocol.TypeRoomAvatar, Content: "http://h/b"}))
+		},
+	} {
+		clock.add(time.Minute) // nobody is held back by the last call
+		if err := link(); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(); protocol.CodeOf(err) != protocol.CodeTooOften {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+func TestHowManyRoomsOneMakesAnHour(t *testing.T) {
+	cfg := usual()
+	cfg.RoomsPerHour = 3
+	clock := newStill()
+	w := newWorldAt(t, cfg, clock.now)
+	a, b := w.phone("a"), w.phone("b")
+	by := a.c
+	by.Admin = true
+	create := func() error { return errOf(w.chat.Invite(t.Context(), by, 0, []int64{b.user}, "")) }
+	for i := range 4 {
+		if err := create(); (protocol.CodeOf(err) == protocol.CodeTooOften) != (i == 3) {
+			t.Errorf("room %d: %v", i+1, err)
+		}
+	}
+	clock.add(2 * time.Hour)
+	if err := create(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who says the same again says nothing new.
+func TestWhatChangesNothingIsNotSaid(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b := w.phone("a"), w.phone("b")
+	room := w.room(a, b)
+	ctx := t.Context()
+	for range 3 {
+		for _, err := range []error{
+			w.chat.UnmuteRoom(ctx, a.c, room, b.user), w.chat.UnmuteRoom(ctx, a.c, room, 0),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 3 {
+		for _, err := range []error{
+			w.chat.MuteRoom(ctx, a.c, room, b.user, 5), w.chat.MuteRoom(ctx, a.c, room, 0, 1), w.chat.RenameRoom(ctx, a.c, room, "x"),
+			w.chat.SetRoomNotice(ctx, a.c, room, "y"), w.chat.SetAdmins(ctx, a.c, room, nil),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.chat.MuteRoom(ctx, a.c, room, b.user, 1); err != nil {
+		t.Fatal(err)
+	}
+	want := "User b is muted for 10 minutes|Notice: y|a changed the name of the group to x.|Everybody is muted.|User b is muted permanently|The group was created."
+	var got []string
+	for _, i := range w.syncRoom(b, room, 0) {
+		got = append(got, i.Content)
+	}
+	if strings.Join(got, "|") != want {
+		t.Errorf("said %q", got)
+	}
+	mutes, err := w.store.AuditEntries(ctx, store.AuditFilter{Action: "room.mute", Limit: 10})
+	if err != nil || len(mutes) != 3 {
+		t.Errorf("audited %+v, %v", mutes, err)
+	}
+}
+
+// A mute was lifted by leaving and coming back.
+func TestAMuteDoesNotEndByLeaving(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.chat.MuteRoom(ctx, a.c, room, b.user, 5); err != nil {
+		t.Fatal(err)
+	}
+	say := func() protocol.Code {
+		return protocol.CodeOf(errOf(w.chat.SendRoom(ctx, b.c, chat.RoomSend{Room: room, Content: "x"})))
+	}
+	for range 2 {
+		if err := w.chat.QuitRoom(ctx, b.c, room); err != nil {
+			t.Fatal(err)
+		}
+		if _, joined, err := w.chat.JoinRoom(ctx, b.c, link.Code, ""); err != nil || !joined {
+			t.Fatal(joined, err)
+		}
+		if got := say(); got != protocol.CodeForbidden {
+			t.Errorf("writes again: code %d", got)
+		}
+	}
+	muted, err := w.chat.Muted(ctx, a.c, room)
+	if err != nil || len(muted) != 1 || muted[0].User != b.user {
+		t.Errorf("muted: %+v, %v", muted, err)
+	}
+	if err := w.chat.UnmuteRoom(ctx, a.c, room, b.user); err != nil {
+		t.Fatal(err)
+	}
+	if got := say(); got != 0 {
+		t.Errorf("after the end of the mute: code %d", got)
+	}
+}
+
+// Who was taken out came straight back, by any link or by any friend.
+func TestWhoWasRemovedComesBackOnlyThroughAnAdmin(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	yes, no := true, false
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 0)
+	if err == nil {
+		err = w.chat.SetRoomOptions(ctx, a.c, room, nil, &yes)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func() (bool, error) { _, joined, err := w.chat.JoinRoom(ctx, b.c, link.Code, ""); return joined, err }
+	invite := func(by phone) error { return errOf(w.chat.Invite(ctx, by.c, room, []int64{b.user}, "")) }
+	remove := func() {
+		t.Helper()
+		if err := w.chat.RemoveMember(ctx, a.c, room, b.user); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := join(); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("by the link: %v", err)
+		}
+		if err := invite(c); protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("by a member: %v", err)
+		}
+	}
+	remove()
+	if err := invite(a); err != nil {
+		t.Errorf("by the owner: %v", err)
+	}
+	remove()
+	if err := w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil); err != nil {
+		t.Fatal(err)
+	}
+	if joined, err := join(); joined || err != nil {
+		t.Errorf("a request: %v, %v", joined, err)
+	}
+	if err := w.chat.AnswerRequest(ctx, a.c, room, b.user, true); err != nil {
+		t.Errorf("approved: %v", err)
+	}
+	if err := w.chat.SetRoomOptions(ctx, a.c, room, &no, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, back := range []func() error{func() error { return errOf(join()) }, func() error { return invite(c) }} {
+		if err := w.chat.QuitRoom(ctx, b.c, room); err != nil {
+			t.Fatal(err)
+		}
+		if err := back(); err != nil {
+			t.Errorf("after leaving: %v", err)
+		}
+	}
+}
+
+// The site stands above the owner of a group.
+func TestTheSiteMutesAndRemovesOwners(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c := w.phone("a"), w.phone("b"), w.phone("c")
+	site := w.phone("site")
+	site.c.Admin = true
+	room := w.room(a, b, c)
+	ctx := t.Context()
+	if err := w.chat.SetAdmins(ctx, a.c, room, []int64{c.user}); err != nil {
+		t.Fatal(err)
+	}
+	say := func(p phone) protocol.Code {
+		return protocol.CodeOf(errOf(w.chat.SendRoom(ctx, p.c, chat.RoomSend{Room: room, Content: "x"})))
+	}
+	for _, p := range []phone{a, c} {
+		if err := w.chat.MuteRoom(ctx, site.c, room, p.user, 2); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := w.chat.Room(ctx, p.c, room); err != nil || !v.MutedUser || say(p) != protocol.CodeForbidden {
+			t.Errorf("%d writes: %v", p.user, err)
+		}
+	}
+	for _, err := range []error{w.chat.UnmuteRoom(ctx, a.c, room, c.user), w.chat.MuteRoom(ctx, a.c, room, c.user, 1), w.chat.UnmuteRoom(ctx, a.c, room, a.user)} {
+		if protocol.CodeOf(err) != protocol.CodeForbidden {
+			t.Errorf("the owner changed it: %v", err)
+		}
+	}
+	if err := w.chat.UnmuteRoom(ctx, site.c, room, c.user); err != nil || say(c) != 0 {
+		t.Errorf("unmuted: %v", err)
+	}
+	flush(w)
+	for _, p := range []phone{a, b} {
+		w.gw.connect(p.user, p.c.Session)
+	}
+	if err := w.chat.RemoveMember(ctx, site.c, room, a.user); err != nil {
+		t.Fatal(err)
+	}
+	flush(w)
+	if got := w.gw.take(a.user); len(got) != 1 || got[0].Type != protocol.TypeRemoved {
+		t.Errorf("the owner was told %d things", len(got))
+	}
+	var heard []string
+	for _, p := range w.gw.take(b.user) {
+		heard = append(heard, string(p.FeatureBody))
+	}
+	if len(heard) != 2 || !strings.Contains(heard[0], "a was removed from the group.") || !strings.Contains(heard[1], "c is the owner of the group now.") {
+		t.Errorf("the others were told %q", heard)
+	}
+	if list, err := w.chat.Admins(ctx, b.c, room); err != nil || len(list) != 1 || list[0].User != c.user || list[0].Role != store.RoleOwner {
+		t.Errorf("admins %+v, %v", list, err)
+	}
+	for _, p := range []phone{b, c} { // the last one is an owner, too
+		if err := w.chat.RemoveMember(ctx, site.c, room, p.user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.chat.RoomOf(ctx, room); protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("the empty room: %v", err)
+	}
+}
+
+// The word filter and the rates refused the retry of what was acknowledged.
+func TestARetryIsNeverRefused(t *testing.T) {
+	cfg := usual()
+	cfg.SendsPerSecond, cfg.SendBurst, cfg.RoomSends = 0.001, 3, 0.001
+	var forbidden atomic.Bool
+	w := newWorldWith(t, cfg, time.Now, t.TempDir(), func(d *chat.Deps, _ *queue.Store) {
+		d.Censor = func(text string) (string, error) {
+			if forbidden.Load() && text == "word" {
+				return "", protocol.Errorf(protocol.CodeBadValue, "wordRefused", text)
+			}
+			return text, nil
+		}
+	})
+	x, y := w.friends()
+	a := w.another(x)
+	room := w.room(a, w.another(y))
+	group := func() (chat.Receipt, error) {
+		return w.chat.SendRoom(t.Context(), a.c, chat.RoomSend{Room: room, Content: "word", ClientMsgID: "c1"})
+	}
+	private := func() (chat.Receipt, error) {
+		return w.chat.SendPrivate(t.Context(), a.c, chat.Send{To: y, Content: "word", ClientMsgID: "c2"})
+	}
+	for name, send := range map[string]func() (chat.Receipt, error){"group": group, "private": private} {
+		forbidden.Store(false)
+		first, err := send()
+		if err != nil {
+			t.Fatal(err)
+		}
+		forbidden.Store(true)
+		for range 3 {
+			if again, err := send(); err != nil || again != first {
+				t.Errorf("%s: %+v, then %+v, %v", name, first, again, err)
+			}
+		}
+	}
+	_, err := w.chat.SendPrivate(t.Context(), a.c, chat.Send{To: y, Content: "x", ClientMsgID: "c1"})
+	wantCode(t, "the id of another conversation", err, protocol.CodeTooOften)
+}
+
+func TestTextsHaveNoControlCharacters(t *testing.T) {
+	w := newWorld(t, usual())
+	x, y := w.friends()
+	a, b := w.another(x), w.another(y)
+	room := w.room(a, b)
+	ctx := t.Context()
+	group := func(text string) error {
+		return errOf(w.chat.SendRoom(ctx, a.c, chat.RoomSend{Room: room, Content: text}))
+	}
+	for name, write := range map[string]func(text string) error{
+		"group":   group,
+		"private": func(text string) error { return errOf(w.chat.SendPrivate(ctx, a.c, chat.Send{To: y, Content: text})) },
+		"name":    func(text string) error { return w.chat.RenameRoom(ctx, a.c, room, text) },
+		"notice":  func(text string) error { return w.chat.SetRoomNotice(ctx, a.c, room, text) },
+		"report": func(text string) error {
+			return w.chat.Report(ctx, a.c, chat.Report{Kind: "user", Target: fmt.Sprint(y), Reason: text})
+		},
+	} {
+		for _, text := range []string{"a\x00b", "a\x1b[2Jb", "a\u0085b"} {
+			wantCode(t, fmt.Sprintf("%s: %q", name, text), write(text), protocol.CodeBadValue)
+		}
+	}
+	for _, blank := range []string{"", " \r\n"} {
+		wantCode(t, fmt.Sprintf("a blank message %q", blank), group(blank), protocol.CodeBadValue)
+	}
+	wantCode(t, "an invisible name", w.chat.RenameRoom(ctx, a.c, room, "\u3000 \u200b"), protocol.CodeBadValue)
+	for _, err := range []error{group("one\r\ntwo\rthree\n\tfour"), w.chat.SetRoomNotice(ctx, a.c, room, "it's\r\nnew\r\n")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := contents(w.syncRoom(b, room, 0)); !strings.HasPrefix(got, "Notice: it’s\nnew one\ntwo\nthree\n\tfour ") {
+		t.Errorf("kept %q", got)
+	}
+	if n, err := w.chat.Notice(ctx, b.c, room); n != "it’s\nnew" || err != nil {
+		t.Errorf("the notice is %q, %v", n, err)
+	}
+}
+
+func TestAnswersAboutRoomsAreClear(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c, d := w.phone("a"), w.phone("b"), w.phone("c"), w.phone("d")
+	room := w.room(a, b)
+	ctx := t.Context()
+	site := a.c
+	site.Admin = true
+	in, err := w.chat.Invite(ctx, site, room, []int64{c.user}, "it's c")
+	if err != nil || in.Text != "it’s c" {
+		t.Errorf("the app is answered %q, %v", in.Text, err)
+	}
+	text := func(err error) string {
+		e, _ := errors.AsType[*protocol.Error](err)
+		if e == nil {
+			return fmt.Sprint(err)
+		}
+		return e.Text("en")
+	}
+	for want, err := range map[string]error{
+		"This user owns the group already.":                            w.chat.SetAdmins(ctx, a.c, room, []int64{a.user}),
+		"This user is not a member of the group.":                      w.chat.SetAdmins(ctx, a.c, room, []int64{d.user}),
+		"You cannot mute yourself, nor end your own mute.":             w.chat.MuteRoom(ctx, a.c, room, a.user, 1),
+		"Only the owner or an administrator of the group may do this.": w.chat.MuteRoom(ctx, b.c, room, 0, 1),
+		"You are not allowed to mute this member, or to end the mute.": w.chat.MuteRoom(ctx, b.c, room, a.user, 1),
+		"Name is not valid: has nothing that can be seen":              w.chat.RenameRoom(ctx, a.c, room, "\u3164"),
+	} {
+		if got := text(err); got != want {
+			t.Errorf("answered %q, want %q", got, want)
+		}
+	}
+	// An outsider cannot tell a group from none.
+	for name, ask := range map[string]func(room int64) error{
+		"members": func(r int64) error { return errOf(w.chat.Members(ctx, d.c, r, "", 1, 9)) },
+		"ids":     func(r int64) error { return errOf(w.chat.MemberIDs(ctx, d.c, r)) },
+		"member":  func(r int64) error { return errOf(w.chat.Member(ctx, d.c, r, a.user)) },
+		"notice":  func(r int64) error { return errOf(w.chat.Notice(ctx, d.c, r)) },
+		"admins":  func(r int64) error { return errOf(w.chat.Admins(ctx, d.c, r)) },
+		"muted":   func(r int64) error { return errOf(w.chat.Muted(ctx, d.c, r)) },
+		"links":   func(r int64) error { return errOf(w.chat.Links(ctx, d.c, r)) },
+		"sync":    func(r int64) error { return errOf(w.chat.SyncRoom(ctx, d.c, r, 0)) },
+		"report": func(r int64) error {
+			return w.chat.Report(ctx, d.c, chat.Report{Kind: "room", Target: fmt.Sprint(r), Reason: "x"})
+		},
+	} {
+		if here, none := text(ask(room)), text(ask(room+999)); here != none {
+			t.Errorf("%s: %q of a group, %q of none", name, here, none)
+		}
+	}
+	if list, err := w.chat.Reports(ctx, true, 0, 9); err != nil || len(list) != 1 {
+		t.Errorf("%d reports, %v", len(list), err)
+	}
+}
+
+// Who waits may change what they wrote, though the link was for one.
+func TestARequestByALinkForOneCanBeChanged(t *testing.T) {
+	w := newWorld(t, usual())
+	a, b, c, d := w.phone("a"), w.phone("b"), w.phone("c"), w.phone("d")
+	room := w.room(a, b)
+	ctx, yes := t.Context(), true
+	link, err := w.chat.CreateLink(ctx, a.c, room, 0, 1)
+	if err == nil {
+		err = w.chat.SetRoomOptions(ctx, a.c, room, &yes, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range []string{"first", "second"} {
+		if _, joined, err := w.chat.JoinRoom(ctx, c.c, link.Code, message); err != nil || joined {
+			t.Errorf("%s: joined %v, %v", message, joined, err)
+		}
+	}
+	if _, _, err := w.chat.JoinRoom(ctx, d.c, link.Code, ""); protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("somebody else: %v", err)
+	}
+	list, err := w.chat.Requests(ctx, a.c, room)
+	if err != nil || len(list) != 1 || list[0].Message != "second" {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -55,11 +55,16 @@ func stored(t protocol.MessageType) bool {
 // contacts, or a type that clients may not send), CodeUnknown (recall of what is
 // not there), CodeConflict, CodeNoRoom.
 func (s *Service) SendPrivate(ctx context.Context, c Caller, m Send) (Receipt, error) {
-	cfg := s.cfg.Load()
-	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
-		return Receipt{}, protocol.TooOften(wait)
+	if stored(m.Type) {
+		old, ok := s.sentBefore(ctx, c, m.ClientMsgID)
+		if ok && old.Kind == store.KindPrivate && old.To == m.To {
+			return receipt(old), nil
+		}
 	}
-	if err := checkSend(c, m); err != nil {
+	if err := s.takeSend(c); err != nil {
+		return Receipt{}, err
+	}
+	if err := checkSend(c, &m); err != nil {
 		return Receipt{}, err
 	}
 	switch {
@@ -80,20 +85,46 @@ func (s *Service) SendPrivate(ctx context.Context, c Caller, m Send) (Receipt, e
 	}
 }
 
-// checkSend refuses what no type may have.
-func checkSend(c Caller, m Send) error {
+// sentBefore finds what a retry repeats, which nothing may refuse: it was
+// acknowledged. It comes first, before the rate, and costs one look into an index.
+// The write looks again.
+func (s *Service) sentBefore(ctx context.Context, c Caller, clientMsgID string) (store.Message, bool) {
+	if clientMsgID == "" || len(clientMsgID) > maxClientMsgID {
+		return store.Message{}, false
+	}
+	old, err := s.store.Sent(ctx, c.User, clientMsgID)
+	return old, err == nil
+}
+
+// takeSend counts something that somebody writes, or does in a group. Who acts
+// over the control socket is not counted.
+func (s *Service) takeSend(c Caller) error {
+	if c.User == 0 || c.User == protocol.BuiltInUserID {
+		return nil
+	}
+	cfg := s.cfg.Load()
+	if wait := s.sends.Take(strconv.FormatInt(c.User, 10), cfg.SendsPerSecond, cfg.SendBurst); wait > 0 {
+		return protocol.TooOften(wait)
+	}
+	return nil
+}
+
+// checkSend refuses what no type may have, and cleans the text.
+func checkSend(c Caller, m *Send) error {
+	content, readable := protocol.CleanText(m.Content)
+	m.Content = content
 	switch {
 	case m.To <= 0:
 		return protocol.Errorf(protocol.CodeUnknown, "noSuchUser")
 	case m.To == c.User:
 		return protocol.Errorf(protocol.CodeBadValue, "selfSend")
-	case !utf8.ValidString(m.Content):
+	case !readable:
 		return badValue("Message", "badText")
 	case len(m.ClientMsgID) > maxClientMsgID || !printable(m.ClientMsgID):
 		return badValue("ClientMsgId", "badText")
 	case len(m.ReplyTo) > maxReplyToBytes:
 		return badValue("ReplyTo", "badText")
-	case len(m.Content) > protocol.MaxPushBody || !protocol.FitsPush(pushSize(c.User, m)):
+	case len(m.Content) > protocol.MaxPushBody || !protocol.FitsPush(pushSize(c.User, *m)):
 		return protocol.Errorf(protocol.CodeBadValue, "messageTooLong")
 	}
 	return nil
@@ -126,7 +157,7 @@ func (s *Service) sendStored(ctx context.Context, c Caller, m Send) (Receipt, er
 		if m.Content, err = s.deps.Censor.Apply(m.Content); err != nil {
 			return Receipt{}, err
 		}
-		if err := checkSend(c, m); err != nil { // a mask changes the size
+		if err := checkSend(c, &m); err != nil { // a mask changes the size
 			return Receipt{}, err
 		}
 	}

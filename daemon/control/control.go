@@ -50,6 +50,13 @@ type Deps struct {
 	Rooms    rooms
 	// Announcements go to all accounts.
 	Announcements announcements
+	Videos        videos
+	Queues        queues
+	// VideoLink answers the path of a video's playlist, signed for its owner, and the
+	// whole address, "" if the site has none.
+	VideoLink func(key string, owner int64) (path, address string)
+	// Doctor examines the daemon, and with fix repairs what it can.
+	Doctor func(ctx context.Context, fix bool) (protocol.Checkup, error)
 	// AuditLog reads what Audit kept.
 	AuditLog func(ctx context.Context, f store.AuditFilter) ([]store.AuditEntry, error)
 	// Online is whether the user has a chat connection now.
@@ -73,7 +80,8 @@ func (d Deps) check() error {
 	for name, missing := range map[string]bool{
 		"Accounts": d.Accounts == nil, "Online": d.Online == nil, "Status": d.Status == nil, "Config": d.Config == nil,
 		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil, "Rooms": d.Rooms == nil,
-		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Grace": d.Grace <= 0,
+		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Videos": d.Videos == nil,
+		"Queues": d.Queues == nil, "VideoLink": d.VideoLink == nil, "Doctor": d.Doctor == nil, "Grace": d.Grace <= 0,
 	} {
 		if missing {
 			return fmt.Errorf("control: %s is not set", name)

@@ -42,13 +42,41 @@ func TestKeepRoutesSorted(t *testing.T) {
 	}
 }
 
+func TestExceptionsAreRoutes(t *testing.T) {
+	known := map[string]bool{}
+	for _, r := range routes {
+		known[r.path], known[r.method+" "+r.path] = true, true
+	}
+	for path := range patience {
+		if !known[path] {
+			t.Errorf("patience names %s, which is no route", path)
+		}
+	}
+	for key := range files {
+		if !known[key] {
+			t.Errorf("files names %s, which is no route", key)
+		}
+	}
+}
+
 func TestWhoModerates(t *testing.T) {
 	for _, r := range routes {
 		want := protocol.RoleModerator
 		switch noun := strings.Split(r.path, "/")[2]; noun {
-		case "announcements":
+		case "announcements", "doctor":
 			want = protocol.RoleAdmin
 		case "reports", "bans", "audit", "rooms":
+		case "videos":
+			if verb := r.path[strings.LastIndexByte(r.path, '/')+1:]; verb == "reprocess" || verb == "import" {
+				want = protocol.RoleAdmin
+			}
+		case "queues":
+			switch r.path {
+			case "/v1/queues":
+				want = protocol.RoleViewer
+			case "/v1/queues/retry", "/v1/queues/drop":
+				want = protocol.RoleAdmin
+			}
 		default:
 			continue
 		}
@@ -237,16 +265,19 @@ func copyOfTestBinary(t *testing.T, dir string) string {
 func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
-		Accounts: struct{ accounts }{}, // never asked, nor are the next four
+		Accounts: struct{ accounts }{}, // never asked, nor are the next six
 		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Rooms: struct{ rooms }{}, Announcements: struct{ announcements }{},
-		AuditLog: func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },
-		Online:   func(int64) bool { return false },
-		Status:   func(context.Context) protocol.Status { return protocol.Status{State: protocol.StateReady} },
-		Config:   func() string { return "" },
-		Reload:   func(context.Context) (applied, needRestart []string, err error) { return nil, nil, nil },
-		Audit:    func(context.Context, store.AuditEntry) error { return nil },
-		Grace:    time.Second,
-		Logger:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Videos: struct{ videos }{}, Queues: struct{ queues }{},
+		VideoLink: func(string, int64) (string, string) { return "", "" },
+		Doctor:    func(context.Context, bool) (protocol.Checkup, error) { return protocol.Checkup{}, nil },
+		AuditLog:  func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },
+		Online:    func(int64) bool { return false },
+		Status:    func(context.Context) protocol.Status { return protocol.Status{State: protocol.StateReady} },
+		Config:    func() string { return "" },
+		Reload:    func(context.Context) (applied, needRestart []string, err error) { return nil, nil, nil },
+		Audit:     func(context.Context, store.AuditEntry) error { return nil },
+		Grace:     time.Second,
+		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
 

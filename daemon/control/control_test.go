@@ -166,6 +166,14 @@ func start(t *testing.T, change func(*control.Deps)) *world {
 	w := &world{fake: newFake(), log: new(bytes.Buffer)}
 	deps := control.Deps{
 		Accounts: w.fake, Bans: w.fake, Reports: w.fake, Rooms: w.fake, Announcements: w.fake, AuditLog: w.fake.AuditLog,
+		Videos: &fakeVideos{fakeAccounts: w.fake}, Queues: fakeQueues{w.fake},
+		VideoLink: func(key string, owner int64) (string, string) {
+			path := fmt.Sprintf("/o/s.%d/%s/index.m3u8", owner, key)
+			return path, "https://x" + path
+		},
+		Doctor: func(_ context.Context, fix bool) (protocol.Checkup, error) {
+			return protocol.Checkup{Checks: []protocol.Check{{Name: "disk", State: protocol.CheckOK, Fixed: fix}}}, nil
+		},
 		Online: func(user int64) bool { return user == 10001 },
 		Status: func(context.Context) protocol.Status {
 			return protocol.Status{State: protocol.StateReady, PID: os.Getpid(), Version: "v1", Accounts: 3}

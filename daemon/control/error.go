@@ -44,6 +44,7 @@ var codes = map[protocol.Code]protocol.ControlCode{
 	protocol.CodeUnknown:     protocol.ControlNotFound,
 	protocol.CodeConflict:    protocol.ControlConflict,
 	protocol.CodePhoneExists: protocol.ControlConflict,
+	protocol.CodeNoRoom:      protocol.ControlNoRoom,
 }
 
 // explain turns an error into a status and a failure, and logs what the caller

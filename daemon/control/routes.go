@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"gtiv/protocol"
 )
@@ -30,9 +31,15 @@ var routes = []route{
 	{"POST", "/v1/bans/remove", protocol.RoleModerator, "ban.remove", (*Server).unbanAddress},
 	{"GET", "/v1/codes", protocol.RoleAdmin, "", (*Server).listCodes},
 	{"GET", "/v1/config", protocol.RoleViewer, "", (*Server).showConfig},
+	{"GET", "/v1/doctor", protocol.RoleAdmin, "", (*Server).examine},
+	{"POST", "/v1/doctor/fix", protocol.RoleAdmin, "doctor.fix", (*Server).repair},
 	{"GET", "/v1/invites", protocol.RoleModerator, "", (*Server).listInvites},
 	{"POST", "/v1/invites", protocol.RoleModerator, "invite.create", (*Server).createInvite},
 	{"POST", "/v1/invites/revoke", protocol.RoleModerator, "invite.revoke", (*Server).revokeInvite},
+	{"GET", "/v1/queues", protocol.RoleViewer, "", (*Server).listQueues},
+	{"POST", "/v1/queues/drop", protocol.RoleAdmin, "queue.drop", (*Server).dropJobs},
+	{"GET", "/v1/queues/jobs", protocol.RoleModerator, "", (*Server).listJobs},
+	{"POST", "/v1/queues/retry", protocol.RoleAdmin, "queue.retry", (*Server).retryJobs},
 	{"POST", "/v1/reload", protocol.RoleAdmin, "config.reload", (*Server).reload},
 	{"GET", "/v1/reports", protocol.RoleModerator, "", (*Server).listReports},
 	{"POST", "/v1/reports/resolve", protocol.RoleModerator, "report.resolve", (*Server).resolveReport},
@@ -48,4 +55,24 @@ var routes = []route{
 	{"POST", "/v1/users/revoke", protocol.RoleModerator, "user.revoke", (*Server).revokeSessions},
 	{"GET", "/v1/users/sessions", protocol.RoleModerator, "", (*Server).listSessions},
 	{"POST", "/v1/users/unban", protocol.RoleModerator, "user.unban", (*Server).unbanUser},
+	{"GET", "/v1/videos", protocol.RoleModerator, "", (*Server).listVideos},
+	{"POST", "/v1/videos/approve", protocol.RoleModerator, "video.approve", (*Server).approveVideo},
+	{"POST", "/v1/videos/delete", protocol.RoleModerator, "video.delete", (*Server).deleteVideo},
+	{"POST", "/v1/videos/hide", protocol.RoleModerator, "video.hide", (*Server).hideVideo},
+	{"GET", "/v1/videos/import", protocol.RoleAdmin, "", (*Server).checkImport},
+	{"POST", "/v1/videos/import", protocol.RoleAdmin, "video.import", (*Server).importVideo},
+	{"POST", "/v1/videos/reprocess", protocol.RoleAdmin, "video.reprocess", (*Server).reprocessVideos},
+	{"GET", "/v1/videos/show", protocol.RoleModerator, "", (*Server).showVideo},
 }
+
+// patience is how long the routes may take that read whole tables, or whose body
+// is a file; all others have changeTimeout.
+var patience = map[string]time.Duration{
+	"/v1/doctor":        time.Hour,
+	"/v1/doctor/fix":    time.Hour,
+	"/v1/videos/import": time.Hour,
+}
+
+// files are the routes with a file as their body, which is bounded by whoever
+// takes it. It may stop coming for no longer than fileIdle.
+var files = map[string]bool{"POST /v1/videos/import": true}

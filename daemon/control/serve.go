@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,9 @@ import (
 // up, so that what is audited is what happened.
 const changeTimeout = 30 * time.Second
 
+// fileIdle is how long a file may stop coming.
+const fileIdle = 30 * time.Second
+
 // call is one request on its way through a handler.
 type call struct {
 	peer peer
@@ -29,6 +33,7 @@ type call struct {
 
 	// For the audit log, set by handlers of changes.
 	target, detail string
+	nothing        bool // was changed
 }
 
 // ServeHTTP answers every request: checks, route, role, handler, audit.
@@ -45,7 +50,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, http.StatusInternalServerError, internalError())
 		}
 	}()
-	r.Body = http.MaxBytesReader(w, r.Body, protocol.MaxControlBodyBytes)
+	body := r.Body
+	if files[r.Method+" "+r.URL.Path] {
+		r.Body = &steady{ReadCloser: body, conn: http.NewResponseController(w)}
+	} else {
+		r.Body = http.MaxBytesReader(w, body, protocol.MaxControlBodyBytes)
+	}
+	if d := patience[r.URL.Path]; d > 0 {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + time.Minute)); err != nil {
+			s.deps.Logger.Warn("deadline not set", "path", r.URL.Path, "err", err)
+		}
+	}
 	reply, err := s.answer(r)
 	if err != nil {
 		status, ce := s.explain(r, err)
@@ -53,6 +68,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, reply)
+}
+
+// steady is the body of a request that takes as long as it needs, if only it keeps
+// coming.
+type steady struct {
+	io.ReadCloser
+	conn *http.ResponseController
+	err  error // why it ended early: net/http says so only once
+}
+
+func (b *steady) Read(p []byte) (int, error) {
+	if b.err == nil {
+		b.err = b.conn.SetReadDeadline(time.Now().Add(fileIdle))
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
 }
 
 func (s *Server) answer(r *http.Request) (any, error) {
@@ -79,11 +116,14 @@ func (s *Server) answer(r *http.Request) (any, error) {
 
 // change runs a handler that changes something and records what it did.
 func (s *Server) change(ctx context.Context, rt route, c *call) (any, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(patience[rt.path], changeTimeout))
 	defer cancel()
 	reply, err := rt.handle(s, ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if c.nothing {
+		return reply, nil
 	}
 	name := s.groups.userName(c.peer.uid)
 	log := s.deps.Logger.With("action", rt.action, "target", c.target, "uid", c.peer.uid, "pid", c.peer.pid, "name", name)

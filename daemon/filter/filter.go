@@ -28,6 +28,7 @@ const (
 	MaxWords     = 20_000
 	MaxWordRunes = 64
 	maxListBytes = 8 << 20
+	maxProblems  = 10 // that are told of one list
 )
 
 // Censor decides about a text before it is stored: it answers the text as it
@@ -82,7 +83,8 @@ func Check(word string) error {
 }
 
 // Read reads a list: one word a line, empty lines and those that start with #
-// left out. Every problem names its line.
+// left out. Every problem names its line. With an error it answers the words that
+// can be read.
 func Read(r io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxListBytes+1))
 	if err != nil {
@@ -92,6 +94,7 @@ func Read(r io.Reader) ([]string, error) {
 		return nil, fmt.Errorf("is larger than %d MiB", maxListBytes>>20)
 	}
 	var words []string
+	var problems []error
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	lines.Buffer(nil, maxListBytes+1)
 	for n := 1; lines.Scan(); n++ {
@@ -100,13 +103,18 @@ func Read(r io.Reader) ([]string, error) {
 			continue
 		}
 		if err := Check(w); err != nil {
-			return nil, fmt.Errorf("line %d %w", n, err)
+			if len(problems) < maxProblems {
+				problems = append(problems, fmt.Errorf("line %d %w", n, err))
+			}
+			continue
 		}
-		if words = append(words, w); len(words) > MaxWords {
-			return nil, fmt.Errorf("line %d is one more than %d words", n, MaxWords)
+		if len(words) == MaxWords {
+			problems = append(problems, fmt.Errorf("line %d is one more than %d words", n, MaxWords))
+			break
 		}
+		words = append(words, w)
 	}
-	return words, lines.Err()
+	return words, errors.Join(append(problems, lines.Err())...)
 }
 
 // Len is the number of words.

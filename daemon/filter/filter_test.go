@@ -123,6 +123,16 @@ func TestReadingAList(t *testing.T) {
 	}
 }
 
+func TestWhatCanBeReadOfAListWithMistakes(t *testing.T) {
+	words, err := filter.Read(strings.NewReader("a\n...\nb\n" + strings.Repeat("!\n", 100)))
+	if want := []string{"a", "b"}; !slices.Equal(words, want) || err == nil || strings.Count(err.Error(), "line") != 10 {
+		t.Errorf("%q, %v", words, err)
+	}
+	if words, err := filter.Read(strings.NewReader(strings.Repeat("x\n", 20_001))); len(words) != filter.MaxWords || err == nil {
+		t.Errorf("%d words, %v", len(words), err)
+	}
+}
+
 // vocabulary is n words like those of real lists.
 func vocabulary(n int) []string {
 	r := rand.New(rand.NewPCG(1, 2))

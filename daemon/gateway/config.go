@@ -76,6 +76,9 @@ type Config struct {
 	// InRate and InBurst bound the frames a client may send, per second and at
 	// once. Defaults 50, 200.
 	InRate, InBurst int
+	// JoinRate and JoinBurst bound the rooms that a client enters with a backlog,
+	// per second and at once; beyond them it enters without. Defaults 2, 5.
+	JoinRate, JoinBurst int
 	// KeepAlive is the silence before the kernel probes a peer; UserTimeout is
 	// how long written bytes may stay unacknowledged. Defaults 60 s, 90 s.
 	KeepAlive, UserTimeout time.Duration
@@ -121,6 +124,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.RoomQueueBytes, 64<<10)
 	orDefault(&c.InRate, 50)
 	orDefault(&c.InBurst, 200)
+	orDefault(&c.JoinRate, 2)
+	orDefault(&c.JoinBurst, 5)
 	orDefault(&c.SendBuffer, 64<<10)
 	orDefault(&c.App.Batch, 1400)
 	return c
@@ -158,7 +163,7 @@ func (c Config) check() error {
 		"SessionsPerUser": c.SessionsPerUser, "ConnectionsPerAddress": c.ConnectionsPerAddress,
 		"MaxConnections": c.MaxConnections, "Held": c.Held, "HeldPerAddress": c.HeldPerAddress,
 		"QueueFrames": c.QueueFrames, "QueueBytes": c.QueueBytes, "RoomQueueBytes": c.RoomQueueBytes,
-		"InRate": c.InRate, "InBurst": c.InBurst, "SendBuffer": c.SendBuffer, "App.Batch": c.App.Batch,
+		"InRate": c.InRate, "InBurst": c.InBurst, "JoinRate": c.JoinRate, "JoinBurst": c.JoinBurst, "SendBuffer": c.SendBuffer, "App.Batch": c.App.Batch,
 	}
 	for name, v := range counts {
 		if v < 0 {

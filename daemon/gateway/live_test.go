@@ -368,3 +368,61 @@ func TestSlowReadersGrowNoMemory(t *testing.T) {
 		t.Errorf("the fast reader waited %v", worst)
 	}
 }
+
+// A few bytes brought fifty messages, forty-five times a second.
+func TestWhoChangesRoomsAllTheTimeGetsNoBacklog(t *testing.T) {
+	cfg := quick()
+	cfg.JoinBurst = 3
+	s, h := startHall(t, cfg)
+	h.say("hello", nil)
+	c := s.client(t, "tcp", "")
+	change := func() {
+		t.Helper()
+		for _, room := range []string{"", hallName} {
+			if err := c.Write(protocol.OpChangeRoom, 1, []byte(room)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 3 {
+		change()
+		for f, err := c.Read(); f.Op != 107; f, err = c.Read() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	enter := func() (messages int) {
+		t.Helper()
+		change()
+		if err := c.Write(protocol.OpHeartbeat, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			f, err := c.Read()
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case f.Op == 107:
+				messages++
+			case f.Op == protocol.OpHeartbeatReply:
+				return messages
+			}
+		}
+	}
+	got := 0
+	for range 8 {
+		got += enter()
+	}
+	if got > 2 { // a slow machine may earn some more
+		t.Errorf("got the backlog %d times too often", got)
+	}
+	if s.RoomOnline(hallName) != 1 || h.say("again", nil) != 1 || number(t, c) != 2 {
+		t.Error("is not in the room")
+	}
+	for end := time.Now().Add(10 * time.Second); enter() == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no backlog after a rest")
+		}
+	}
+}

@@ -52,6 +52,7 @@ type session struct {
 	timer  entry
 
 	limit  bucket               // reader only
+	joins  bucket               // reader only
 	room   atomic.Pointer[room] // changed by the reader under rooms.mu
 	place  int                  // index in room.members, guarded by rooms.mu
 	since  uint64               // batches with a lower number are not for it; guarded by mu
@@ -117,6 +118,7 @@ func newSession(g *Gateway, c net.Conn, t Transport, addr netip.Addr) *session {
 	s.lastIn.Store(now)
 	s.closeAt = now + int64(g.cfg.Handshake)
 	s.limit = bucket{tokens: float64(g.cfg.InBurst), at: now}
+	s.joins = bucket{tokens: float64(g.cfg.JoinBurst), at: now}
 	return s
 }
 
@@ -237,8 +239,13 @@ func (s *session) askToJoin(ctx context.Context, name string) (entered, mine boo
 	if _, ok := protocol.ParseLiveRoomName(name); !ok {
 		return false, false
 	}
+	// A few bytes bring fifty messages: who changes rooms all the time gets none.
+	greet := s.joins.take(s.g.now(), s.g.cfg.JoinRate, s.g.cfg.JoinBurst)
 	s.call(ctx, s.g.cfg.RequestTimeout, func(ctx context.Context) {
 		s.g.deps.Join(ctx, s.info, name, func(backlog []Broadcast) {
+			if !greet {
+				backlog = nil
+			}
 			if !entered {
 				entered, mine = true, s.g.rooms.join(s, name, backlog)
 			}

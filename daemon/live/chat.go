@@ -36,14 +36,14 @@ type Receipt struct {
 // CodeForbidden (muted, or a type that clients may not send), CodeUnknown,
 // CodeConflict, CodeNoRoom.
 func (s *Service) Chat(ctx context.Context, c Caller, m Send) (Receipt, error) {
+	if old, ok := s.sentBefore(ctx, c, m); ok {
+		return old, nil
+	}
 	if err := s.takeSend(c); err != nil {
 		return Receipt{}, err
 	}
-	if err := checkSend(m); err != nil {
+	if err := checkSend(&m); err != nil {
 		return Receipt{}, err
-	}
-	if old, ok := s.sentBefore(ctx, c, m); ok {
-		return old, nil
 	}
 	if err := s.oldEnough(ctx, c); err != nil {
 		return Receipt{}, err
@@ -82,11 +82,33 @@ func receipt(m store.LiveMessage) Receipt {
 // sentBefore finds the answer to a retry, which nothing may refuse: what it
 // repeats was acknowledged. The write looks again.
 func (s *Service) sentBefore(ctx context.Context, c Caller, m Send) (Receipt, bool) {
-	if m.ClientMsgID == "" {
+	if m.ClientMsgID == "" || len(m.ClientMsgID) > maxClientMsgID {
 		return Receipt{}, false
 	}
 	old, err := s.store.LiveSent(ctx, c.User, m.ClientMsgID)
 	return receipt(old), err == nil && old.Room == m.Room
+}
+
+// OwnerGone ends the room of an account that was banned or deleted: who reads
+// there is put out at once. Called after the ban is on disk.
+func (s *Service) OwnerGone(ctx context.Context, user int64) {
+	row, err := s.store.LiveOf(ctx, user)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return
+	case err != nil:
+		s.log.WarnContext(ctx, "live room of a banned account not ended", "user", user, "err", err)
+		return
+	}
+	if row.Closed {
+		s.offAir(row.ID)
+	}
+	s.mu.Lock()
+	used := s.rooms[row.ID] != nil
+	s.mu.Unlock()
+	if row.Closed && used { // else it has no readers
+		s.lookAgain(ctx, row.ID)
+	}
 }
 
 // lookAgain ends a room that the store calls closed though nobody closed it: the
@@ -117,14 +139,16 @@ func (s *Service) takeSend(c Caller) error {
 	return nil
 }
 
-// checkSend refuses what no message may be.
-func checkSend(m Send) error {
+// checkSend refuses what no message may be, and cleans the text.
+func checkSend(m *Send) error {
+	content, readable := protocol.CleanText(m.Content)
+	m.Content = content
 	switch {
 	case m.Type != protocol.TypeText:
 		return protocol.Errorf(protocol.CodeForbidden, "typeNotAllowed")
 	case strings.TrimSpace(m.Content) == "":
 		return protocol.Errorf(protocol.CodeBadValue, "missing", "Message")
-	case !utf8.ValidString(m.Content):
+	case !readable:
 		return badValue("Message", "badText")
 	case utf8.RuneCountInString(m.Content) > maxMessage:
 		return protocol.Errorf(protocol.CodeBadValue, "messageTooLong")

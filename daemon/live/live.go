@@ -72,8 +72,12 @@ type Deps struct {
 	// TooNew is how long an account must still wait before it may write. Nil:
 	// nobody waits.
 	TooNew func(ctx context.Context, user int64) (time.Duration, error)
-	Logger *slog.Logger     // may be nil
-	Now    func() time.Time // may be nil
+	// OffAir ends the stream of a room; may be nil.
+	OffAir func(room int64)
+	// Followers tells those who follow owner, and are connected; may be nil.
+	Followers func(ctx context.Context, owner int64, n protocol.Notice)
+	Logger    *slog.Logger     // may be nil
+	Now       func() time.Time // may be nil
 }
 
 // Caller is who acts.

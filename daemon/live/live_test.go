@@ -204,7 +204,7 @@ func TestClosingSaysSoAndPutsEverybodyOut(t *testing.T) {
 	want(t, "history", err, protocol.CodeUnknown)
 	again, err := s.Create(t.Context(), anna, "again", "")
 	if err != nil || again != id || !s.Join(t.Context(), id, func(last []live.Frame) {
-		if len(last) != 1 {
+		if len(last) != 0 {
 			t.Errorf("%d messages are left", len(last))
 		}
 	}) {
@@ -397,7 +397,7 @@ func TestEveryMessageFitsAFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := s.room(anna)
-	for _, text := range []string{strings.Repeat("😀", 300), strings.Repeat("\x01", 300)} {
+	for _, text := range []string{strings.Repeat("😀", 300), strings.Repeat("\\", 300)} {
 		want(t, "long", s.say(id, anna, text), 0)
 	}
 	var ids []string
@@ -514,5 +514,106 @@ func TestRoomsThatNobodyReadsAreForgottenAndReadAgain(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	if _, err := live.New(live.Config{}, live.Deps{}); err == nil {
 		t.Error("no dependencies, no error")
+	}
+}
+
+// The readers stayed until somebody wrote.
+func TestTheReadersOfABannedOwnerLeaveAtOnce(t *testing.T) {
+	s := open(t, live.Config{})
+	anna, bob := s.person("anna"), s.person("bob")
+	id := s.room(anna)
+	want(t, "write", s.say(id, bob, "x"), 0)
+	s.frames(1)
+	s.OwnerGone(t.Context(), bob.User) // who has no room
+	s.OwnerGone(t.Context(), anna.User)
+	if s.disbanded != -1 {
+		t.Fatal("disbanded though nobody is gone")
+	}
+	if _, err := s.store.Ban(t.Context(), anna.User, store.LiveForever, "x"); err != nil {
+		t.Fatal(err)
+	}
+	s.OwnerGone(t.Context(), anna.User)
+	if s.disbanded != 1 || s.Join(t.Context(), id, func([]live.Frame) {}) {
+		t.Errorf("disbanded after %d frames", s.disbanded)
+	}
+}
+
+func TestWhatWasSaidBeforeARoomWasOpenedAgainIsNotShown(t *testing.T) {
+	s := open(t, live.Config{})
+	anna, bob := s.person("anna"), s.person("bob")
+	id := s.room(anna)
+	want(t, "write", s.say(id, bob, "long ago"), 0)
+	want(t, "mute", s.Mute(t.Context(), anna, id, bob.User, time.Hour), 0)
+	want(t, "close", s.Close(t.Context(), anna, id), 0)
+	s.room(anna)
+	fresh, err := live.New(live.Config{}, live.Deps{
+		Store: s.store, Publish: func(int64, live.Frame) {}, Disband: func(int64) {}, Online: func(int64) int { return 0 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, service := range map[string]*live.Service{"in memory": s.Service, "from the database": fresh} {
+		if list, err := service.History(t.Context(), id, "en"); err != nil || len(list) != 0 {
+			t.Errorf("%s: %+v, %v", name, list, err)
+		}
+	}
+	want(t, "a mute that was not lifted", s.say(id, bob, "x"), protocol.CodeForbidden)
+	want(t, "write", s.say(id, anna, "new"), 0)
+	s.frames(4)
+	if list, err := s.History(t.Context(), id, "en"); err != nil || len(list) != 1 || list[0].Content != "new" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// Titles are seen by the whole site.
+func TestTitlesAreTextsLikeOthers(t *testing.T) {
+	wait := time.Duration(0)
+	s := open(t, live.Config{}, func(d *live.Deps) {
+		d.Censor = func(text string) (string, error) {
+			if strings.Contains(text, "bad") {
+				return "", protocol.Errorf(protocol.CodeBadValue, "wordRefused", "bad")
+			}
+			return strings.ReplaceAll(text, "ugly", "****"), nil
+		}
+		d.TooNew = func(context.Context, int64) (time.Duration, error) { return wait, nil }
+	})
+	anna := s.person("anna")
+	create := func(title string) error { _, err := s.Create(t.Context(), anna, title, ""); return err }
+	want(t, "a bad title", create("so bad"), protocol.CodeBadValue)
+	want(t, "an invisible title", create("\u3000 \u200b"), protocol.CodeBadValue)
+	wait = time.Hour
+	want(t, "by a new account", create("x"), protocol.CodeOf(protocol.TooNew(wait)))
+	wait = 0
+	want(t, "a title", create("ugly"), 0)
+	id := s.room(anna)
+	want(t, "edit", s.Edit(t.Context(), anna, id, "so bad", ""), protocol.CodeBadValue)
+	wait = time.Hour
+	want(t, "edit by a new account", s.Edit(t.Context(), anna, id, "x", ""), protocol.CodeOf(protocol.TooNew(wait)))
+	if r, err := s.store.Live(t.Context(), id); err != nil || r.Title != "****" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestLiveTextsHaveNoControlCharacters(t *testing.T) {
+	s := open(t, live.Config{})
+	anna := s.person("anna")
+	id := s.room(anna)
+	for _, text := range []string{"a\x00b", "\x1b[2J", "\u0085x"} {
+		want(t, text, s.say(id, anna, text), protocol.CodeBadValue)
+	}
+	want(t, "two lines", s.say(id, anna, "a\r\nb"), 0)
+	if _, m := s.frames(1); m[0].Content != "a\nb" {
+		t.Errorf("%q", m[0].Content)
+	}
+}
+
+func TestARetryIsAnsweredWhateverTheRate(t *testing.T) {
+	s := open(t, live.Config{SendsPerSecond: 0.001, SendBurst: 2}) // one opens the room
+	anna := s.person("anna")
+	id := s.room(anna)
+	first, err := s.Chat(t.Context(), anna, live.Send{Room: id, Content: "x", ClientMsgID: "c"})
+	again, err2 := s.Chat(t.Context(), anna, live.Send{Room: id, Content: "x", ClientMsgID: "c"})
+	if err != nil || err2 != nil || first != again {
+		t.Errorf("%+v %v, %+v %v", first, err, again, err2)
 	}
 }

@@ -40,6 +40,9 @@ func (s *Service) Create(ctx context.Context, c Caller, title, cover string) (in
 	if err == nil {
 		err = s.takeSend(c)
 	}
+	if err == nil {
+		title, err = s.mayShow(ctx, c, title)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -58,6 +61,17 @@ func (s *Service) Create(ctx context.Context, c Caller, title, cover string) (in
 	return r.ID, nil
 }
 
+// mayShow is a title as the whole site may see it, which is a text like others.
+func (s *Service) mayShow(ctx context.Context, c Caller, title string) (string, error) {
+	if err := s.oldEnough(ctx, c); err != nil {
+		return "", err
+	}
+	if s.deps.Censor == nil {
+		return title, nil
+	}
+	return s.deps.Censor(title)
+}
+
 func checkTitle(title string) (string, error) {
 	title = strings.TrimSpace(title)
 	if n := utf8.RuneCountInString(title); n < 1 || n > maxTitle {
@@ -65,6 +79,9 @@ func checkTitle(title string) (string, error) {
 	}
 	if !utf8.ValidString(title) || strings.ContainsFunc(title, unicode.IsControl) {
 		return "", badValue("Title", "badText")
+	}
+	if !protocol.ShowsSomething(title) {
+		return "", badValue("Title", "nothingToSee")
 	}
 	return title, nil
 }
@@ -88,6 +105,11 @@ func (s *Service) act(ctx context.Context, c Caller, a store.LiveAction, change 
 	if err := s.takeSend(c); err != nil {
 		return err
 	}
+	return s.counted(ctx, c, a, change, do)
+}
+
+// counted is act for what was counted already.
+func (s *Service) counted(ctx context.Context, c Caller, a store.LiveAction, change func(*room), do func(context.Context, store.LiveAction) error) error {
 	done := make(chan struct{})
 	a.Actor, a.Type = c.User, int(protocol.TypeInvited)
 	a.OnCommit = func(notice store.LiveMessage) {
@@ -116,20 +138,37 @@ func (s *Service) Edit(ctx context.Context, c Caller, room int64, title, cover s
 	if err := checkCover(cover); err != nil {
 		return err
 	}
+	if err := s.takeSend(c); err != nil {
+		return err
+	}
+	title, err := s.mayShow(ctx, c, title)
+	if err != nil {
+		return err
+	}
 	a := store.LiveAction{Room: room, Rank: store.LiveOwner}
 	if c.Role >= store.RoleAdmin {
 		a.Action, a.Detail = "live.edit", title
 	}
-	return s.act(ctx, c, a, nil, func(ctx context.Context, a store.LiveAction) error { return s.store.EditLive(ctx, a, title, cover) })
+	return s.counted(ctx, c, a, nil, func(ctx context.Context, a store.LiveAction) error { return s.store.EditLive(ctx, a, title, cover) })
 }
 
 // Close ends a room: its readers are told and put out.
 func (s *Service) Close(ctx context.Context, c Caller, id int64) error {
 	a := store.LiveAction{Room: id, Rank: store.LiveOwner, Action: "live.close", Notice: notice("liveClosed")}
-	return s.act(ctx, c, a, func(r *room) {
-		r.closed = true
-		s.deps.Disband(r.id)
-	}, s.store.CloseLive)
+	if err := s.act(ctx, c, a, func(r *room) {
+		s.end(r)
+	}, s.store.CloseLive); err != nil {
+		return err
+	}
+	s.offAir(id)
+	return nil
+}
+
+// end puts the readers out of a room. What was said until then is not shown to
+// those of the next time.
+func (s *Service) end(r *room) {
+	r.closed, r.ring, r.frames = true, nil, nil
+	s.deps.Disband(r.id)
 }
 
 // DeleteMessage removes a message for good, and from the screens of the
@@ -181,6 +220,10 @@ func (s *Service) Mute(ctx context.Context, c Caller, id, user int64, d time.Dur
 	until, text := int64(store.LiveForever), notice("liveMutedForever", target.Nickname)
 	seconds := strconv.Itoa(int(d.Seconds()))
 	switch {
+	case d == time.Second:
+		text = notice("liveMutedSecond", target.Nickname)
+	case d == time.Minute:
+		text = notice("liveMutedMinute", target.Nickname)
 	case d > 0 && d%time.Minute == 0:
 		text = notice("liveMutedMinutes", target.Nickname, strconv.Itoa(int(d.Minutes())))
 	case d > 0:
@@ -236,8 +279,11 @@ func (s *Service) SetSlow(ctx context.Context, c Caller, id int64, seconds int) 
 		return badValue("Seconds", "badNumber", "0", strconv.Itoa(maxSlow))
 	}
 	text := notice("liveSlow", strconv.Itoa(seconds))
-	if seconds == 0 {
+	switch seconds {
+	case 0:
 		text = notice("liveSlowOff")
+	case 1:
+		text = notice("liveSlowSecond")
 	}
 	a := store.LiveAction{Room: id, Rank: store.LiveModerator, Action: "live.slow", Detail: strconv.Itoa(seconds) + " s", Notice: text}
 	return s.act(ctx, c, a, func(r *room) { r.slow = time.Duration(seconds) * time.Second },

@@ -37,7 +37,7 @@ type room struct {
 	words      *filter.Filter
 	moderators map[int64]bool
 
-	last   uint64 // number of the newest message that was published
+	last   uint64 // number of the newest message that was published, or is not shown any more
 	ring   []store.LiveMessage
 	frames []Frame // of ring
 
@@ -217,6 +217,7 @@ func (s *Service) read(ctx context.Context, r *room) error {
 		return err
 	}
 	r.closed, r.owner, r.slow, r.words = row.Closed, row.Owner, time.Duration(row.Slow)*time.Second, filter.New(words)
+	r.last = row.OpenedSeq
 	r.moderators = map[int64]bool{}
 	for _, a := range moderators {
 		r.moderators[a.ID] = true

@@ -295,7 +295,7 @@ func (p *Processor) replacement(ctx context.Context, v store.Video) error {
 		_, err := p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, !p.blameless(ctx, again))
 		return errors.Join(again, err)
 	}
-	r.Review = p.cfg.Load().Review
+	r.Review = p.cfg.Load().Review && hash != v.SourceHash // a moderator has seen this file
 	done, err := p.store.FinishReplacement(ctx, v.ID, hash, r, "")
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		if r.Key == v.Key {
@@ -326,7 +326,7 @@ func (p *Processor) notReplaced(ctx context.Context, v store.Video, hash, reason
 func (p *Processor) made(ctx context.Context, v store.Video) {
 	p.tell(v, StateName(v.State), 100)
 	p.log.Info("video processed", "video", v.ID, "user", v.Owner, "state", StateName(v.State), "bytes", v.SizeBytes)
-	if err := p.later.Put(ctx, jobID(v.ID), nil, time.Time{}); err != nil {
+	if err := p.later.Put(ctx, JobID(v.ID), nil, time.Time{}); err != nil {
 		p.log.Warn("renditions not queued", "video", v.ID, "err", err)
 	}
 }
@@ -347,7 +347,7 @@ func (p *Processor) make(ctx context.Context, v store.Video, hash string) (store
 	if err != nil {
 		return store.VideoResult{}, err
 	}
-	key := keyOf(v, hash)
+	key := nextKey(v, hash)
 	if err := p.blobs.PutDir(ctx, key, dir); err != nil {
 		return store.VideoResult{}, err
 	}
@@ -363,6 +363,15 @@ func (p *Processor) local(ctx context.Context, hash string) (path string, done f
 		return "", nil, err
 	}
 	return p.blobs.Local(ctx, key)
+}
+
+// SourceKey is where the uploaded file with this hash is kept, "" if that is none.
+func SourceKey(hash string) string {
+	key, err := sourceKey(hash)
+	if err != nil {
+		return ""
+	}
+	return key
 }
 
 func sourceKey(hash string) (string, error) {
@@ -640,7 +649,7 @@ func (p *Processor) requeue(ctx context.Context) error {
 				if work.topic == p.later && p.cfg.Load().KeepSource {
 					continue // done, as a rule
 				}
-				if err := work.topic.Put(ctx, jobID(v.ID), nil, time.Time{}); err != nil {
+				if err := work.topic.Put(ctx, JobID(v.ID), nil, time.Time{}); err != nil {
 					return err
 				}
 			}

@@ -224,9 +224,7 @@ func (p *Processor) Submit(ctx context.Context, c Caller, r Received, u Upload) 
 	}
 	var v store.Video
 	err = p.keep(ctx, r, u.SourceHash, func() error {
-		have, err := p.store.VideoBySource(ctx, c.User, u.SourceHash)
-		if err == nil && have.Title == n.Title {
-			v = have
+		if v, err = p.store.VideoBySource(ctx, c.User, u.SourceHash, n.Title); err == nil {
 			return nil
 		}
 		n.Owner = c.User
@@ -261,7 +259,7 @@ func (p *Processor) Replace(ctx context.Context, c Caller, r Received, id int64)
 		return v, err
 	}
 	p.queue(ctx, v.ID)
-	v.Key = keyOf(v, hash)
+	v.Key = nextKey(v, hash)
 	return v, nil
 }
 
@@ -293,7 +291,7 @@ func (p *Processor) keep(ctx context.Context, r Received, hash string, note func
 // queue asks for a video to be processed. If that cannot be noted now, the next
 // look at the database finds it.
 func (p *Processor) queue(ctx context.Context, id int64) {
-	if err := p.jobs.Put(context.WithoutCancel(ctx), jobID(id), nil, time.Time{}); err != nil {
+	if err := p.jobs.Put(context.WithoutCancel(ctx), JobID(id), nil, time.Time{}); err != nil {
 		p.log.Warn("upload not queued yet", "video", id, "err", err)
 		p.missed.Store(true)
 	}
@@ -307,7 +305,17 @@ func keyOf(v store.Video, hash string) string {
 	return time.UnixMilli(v.CreatedAt).UTC().Format("2006") + "/" + hex.EncodeToString(sum[:])
 }
 
-func jobID(id int64) string { return "v" + strconv.FormatInt(id, 10) }
+// nextKey is the folder of the files that are made of a video next. One that has
+// files gets another: what is under a key never changes, and caches keep it.
+func nextKey(v store.Video, hash string) string {
+	if v.Key == "" {
+		return keyOf(v, hash)
+	}
+	return keyOf(v, hash+" after "+v.Key)
+}
+
+// JobID names the work on a video in the queue.
+func JobID(id int64) string { return "v" + strconv.FormatInt(id, 10) }
 
 // Status is how far a video is.
 type Status struct {

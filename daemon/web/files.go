@@ -21,9 +21,9 @@ import (
 	"gtiv/store/blob"
 )
 
-// clipPath is where the files of videos are served, and those that client apps
+// ClipPath is where the files of videos are served, and those that client apps
 // uploaded.
-const clipPath = "/o/"
+const ClipPath = "/o/"
 
 // The names in a video's folder that are part of the contract (wire.md 12).
 const (
@@ -76,7 +76,7 @@ func (s *Server) clipHandler(files map[string]clipFile) http.Handler {
 			s.notFound(w, r)
 			return
 		}
-		name := strings.TrimPrefix(r.URL.Path, clipPath)
+		name := strings.TrimPrefix(r.URL.Path, ClipPath)
 		if f, ok := files[name]; ok {
 			h := w.Header()
 			h.Set("Content-Type", f.typ)

@@ -47,7 +47,7 @@ func newRealStore(t *testing.T) (*web.Server, *store.Store) {
 	}
 	people, err := account.New(account.Config{Registration: account.RegistrationOpen, PasswordMin: 6, MemoryKiB: 64, Language: "en"}, account.Deps{
 		Store: db, SealKey: make([]byte, 32), Kick: func(int64) {}, Forget: func(int64) {},
-		Deliver: messages.Deliver, Unfriended: messages.Unfriended, Leaving: messages.QuitAll,
+		Deliver: messages.Deliver, Unfriended: messages.Unfriended, Leaving: messages.QuitAll, QuitTexts: messages.QuitTexts(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,9 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 		if r.OnAir {
 			item.State = 1
 		}
+		if s.deps.LiveViewers != nil {
+			item.Viewers = s.deps.LiveViewers(r.ID)
+		}
 		rep.List = append(rep.List, item)
 	}
 	return rep, nil
@@ -41,6 +44,11 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 // liveCover is the picture of a room in the list: its own, else its owner's, else
 // that of the sample: the app wants an address (wire.md 5).
 func (s *Server) liveCover(c *api.Call, r live.Room) string {
+	if r.Cover == "" && r.OnAir && s.deps.LiveCover != nil {
+		if name := s.deps.LiveCover(r.ID); name != "" {
+			return s.base(c.Request).URL() + "/live/" + name
+		}
+	}
 	switch {
 	case r.Cover == "" && avatar(r.Owner) != "":
 		return avatar(r.Owner)
@@ -71,7 +79,33 @@ func (s *Server) handleLiveCreate(c *api.Call, req *protocol.LiveCreateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &protocol.LiveCreateReply{RoomID: text(id)}, nil
+	key, err := s.deps.Live.Key(c.Context(), liveCaller(c), id)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveCreateReply{RoomID: text(id), LiveKey: s.liveKey(c, key)}, nil
+}
+
+func (s *Server) liveKey(c *api.Call, key string) protocol.LiveKey {
+	return protocol.LiveKey{Key: key, RTMP: "rtmp://" + s.base(c.Request).at(s.ports.RTMP) + "/live/"}
+}
+
+// handleLiveKey serves GET /live/key.
+func (s *Server) handleLiveKey(c *api.Call, req *protocol.LiveKeyRequest) (*protocol.LiveKeyReply, error) {
+	key, err := s.deps.Live.Key(c.Context(), liveCaller(c), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveKeyReply{LiveKey: s.liveKey(c, key)}, nil
+}
+
+// handleResetLiveKey serves POST /live/key.
+func (s *Server) handleResetLiveKey(c *api.Call, req *protocol.LiveKeyRequest) (*protocol.LiveKeyReply, error) {
+	key, err := s.deps.Live.ResetKey(c.Context(), liveCaller(c), req.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveKeyReply{LiveKey: s.liveKey(c, key)}, nil
 }
 
 // handleLiveEdit serves POST /live/edit.

@@ -1,12 +1,19 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"gtiv/daemon/web"
 )
 
 func TestTheFrontPageIsForPeopleAndPrograms(t *testing.T) {
@@ -17,7 +24,7 @@ func TestTheFrontPageIsForPeopleAndPrograms(t *testing.T) {
 		t.Errorf("program: %q", w.Body)
 	}
 	w = s.do("GET", "/", "", "Accept", "text/html,application/xhtml+xml")
-	for _, want := range []string{"<h1>Test</h1>", `href="/docs"`, "<code>gtiv.example</code>", `lang="en"`} {
+	for _, want := range []string{"<h1>Test</h1>", `href="/docs"`, `href="video/"`, "<code>gtiv.example</code>", `lang="en"`} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s in %s", want, w.Body)
 		}
@@ -44,6 +51,103 @@ func TestPagesLoadNothingFromAnywhere(t *testing.T) {
 		}
 		if !strings.Contains(body, `name="viewport"`) || !strings.Contains(body, "prefers-color-scheme") || !strings.Contains(body, "<!doctype html>") {
 			t.Errorf("%s: not for phones or the dark", target)
+		}
+	}
+}
+
+func TestThePageForVideosIsServed(t *testing.T) {
+	s := newSite(t)
+	w := s.do("GET", "/video/", "")
+	h := w.Header()
+	want := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self' blob:; base-uri 'none'; " +
+		"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	if w.Code != 200 || h.Get("Content-Security-Policy") != want || h.Get("Referrer-Policy") != "no-referrer" ||
+		h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%d %v", w.Code, h)
+	}
+	// Everything that it names is there, small on the wire and known again.
+	names := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(w.Body.String(), -1)
+	if len(names) < 4 {
+		t.Errorf("names %v", names)
+	}
+	for _, m := range append(names, []string{"", ""}) {
+		at := "/video/" + m[1]
+		plain, packed := s.do("GET", at, ""), s.do("GET", at, "", "Accept-Encoding", "deflate, gzip")
+		zipped, err := gzip.NewReader(packed.Body)
+		if err != nil {
+			t.Fatalf("%s: %d %v", at, packed.Code, err)
+		}
+		if body, err := io.ReadAll(zipped); err != nil || plain.Code != 200 || !bytes.Equal(body, plain.Body.Bytes()) || len(body) == 0 {
+			t.Errorf("%s: %d, %v", at, plain.Code, err)
+		}
+		etag := packed.Header().Get("Etag")
+		if again := s.do("GET", at, "", "Accept-Encoding", "gzip", "If-None-Match", etag); again.Code != 304 || again.Body.Len() != 0 || etag == plain.Header().Get("Etag") {
+			t.Errorf("%s unchanged: %d, etags %s %s", at, again.Code, etag, plain.Header().Get("Etag"))
+		}
+		cache := "no-cache"
+		if strings.Contains(m[1], "hls.light-") {
+			cache = "public, max-age=31536000, immutable"
+		}
+		if got := plain.Header().Get("Cache-Control"); got != cache {
+			t.Errorf("%s: cache %q", at, got)
+		}
+		if w := s.do("HEAD", at, ""); w.Code != 200 || w.Body.Len() != 0 {
+			t.Errorf("HEAD %s: %d", at, w.Code)
+		}
+	}
+	if w := s.do("GET", "/video", ""); w.Code != 308 || w.Header().Get("Location") != "video/" {
+		t.Errorf("without the slash: %d %s", w.Code, w.Header().Get("Location"))
+	}
+	for _, at := range []string{"/video/index.html", "/video/nothing.js", "/video/../video/app.go"} {
+		if w := s.do("GET", at, ""); w.Code == 200 {
+			t.Errorf("%s: %d", at, w.Code)
+		}
+	}
+	// Media of a public address elsewhere are allowed, and only those.
+	if err := s.SetSite(web.Site{PublicURL: "https://v.example/gtiv"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"connect-src 'self' https://v.example;", "img-src 'self' https://v.example;", "media-src 'self' blob: https://v.example;", "script-src 'self';"} {
+		if csp := s.do("GET", "/video/", "").Header().Get("Content-Security-Policy"); !strings.Contains(csp, part) {
+			t.Errorf("no %q in %q", part, csp)
+		}
+	}
+}
+
+// The scripts of the page never make markup of texts, nor do they name other hosts.
+func TestThePageForVideosIsCareful(t *testing.T) {
+	careless := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|https?://|setAttribute\("style"| style="| on\w+="`)
+	svg := "http://www.w3.org/2000/svg" // a name, not an address
+	files, err := filepath.Glob("pages/video/*")
+	if err != nil || len(files) < 8 {
+		t.Fatal(files, err)
+	}
+	known := map[string]bool{}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.ReplaceAll(string(b), svg, ""); !strings.Contains(file, "hls.") && careless.MatchString(text) {
+			t.Errorf("%s: %s", file, careless.FindString(text))
+		}
+		if strings.HasSuffix(file, "text.js") {
+			en, zh, _ := strings.Cut(string(b), "zh: {")
+			for _, m := range regexp.MustCompile(`(\w+): "`).FindAllStringSubmatch(en, -1) {
+				known[m[1]] = true
+				if !strings.Contains(zh, m[1]+`: "`) {
+					t.Errorf("no Chinese word for %s", m[1])
+				}
+			}
+		}
+	}
+	for _, file := range files {
+		if b, _ := os.ReadFile(file); strings.HasSuffix(file, ".js") && !strings.Contains(file, "hls.") {
+			for _, m := range regexp.MustCompile(`\b(?:t|field|item|sideButton|toggle)\("(\w+)"`).FindAllStringSubmatch(string(b), -1) {
+				if !known[m[1]] {
+					t.Errorf("%s: there is no word %s", file, m[1])
+				}
+			}
 		}
 	}
 }

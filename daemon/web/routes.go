@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +85,10 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, bad, often), api.About("Its owner may, and system administrators.")),
 		api.Handle(get, "/live/history", api.Guest, "The last messages of a live room", s.handleLiveHistory, tag(tagLive), codes(unknown),
 			api.About("The long connection brings the same after op 12 with live_ and the RoomId.")),
+		api.Handle(get, "/live/key", api.User, "What the caller's live room is published with", s.handleLiveKey, tag(tagLive), codes(forbidden, unknown),
+			api.About("rtmp://HOST:2011/live/ and this key.")),
+		api.Handle(post, "/live/key", api.User, "Another key for the caller's live room", s.handleResetLiveKey, tag(tagLive),
+			codes(forbidden, unknown, often), api.About("The old one is good for nothing from now on; who publishes with it goes off air.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
 		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
 		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
@@ -229,8 +235,17 @@ func (s *Server) mount(version string) error {
 		doc, err := s.table.OpenAPI(info)
 		return pages.Static("application/json", doc), err
 	}))
+	page := s.once(func() (http.Handler, error) { return pages.Video(videoPage, s.mediaOrigin) })
+	for _, name := range pages.VideoNames() {
+		pattern := "GET " + videoPage + name
+		if name == "" {
+			pattern += "{$}"
+		}
+		s.mux.Handle(pattern, page)
+	}
+	s.mux.HandleFunc("GET "+strings.TrimSuffix(videoPage, "/"), toVideoPage)
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	s.mux.Handle(clipPath, s.clipHandler(files))
+	s.mux.Handle(ClipPath, s.clipHandler(files))
 	s.mux.HandleFunc("GET /{$}", s.home)
 	s.mux.HandleFunc("/", s.notFound)
 	if s.deps.WebSocket != nil {
@@ -266,6 +281,28 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 	b := s.base(r)
 	pages.Home(w, pages.HomeView{Name: s.site.Load().Name, Host: b.name(), URL: b.URL(), Language: s.table.Language(r)})
 }
+
+// videoPage is where the page for short videos is. Calls below it are found first.
+const videoPage = "/video/"
+
+// toVideoPage adds the slash. The address is relative: a proxy may have taken a
+// part of it away.
+func toVideoPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", path.Base(videoPage)+"/")
+	w.WriteHeader(http.StatusPermanentRedirect)
+}
+
+// mediaOrigin is where videos and covers come from, "" if that is where r went.
+func (s *Server) mediaOrigin(r *http.Request) string {
+	b := s.base(r)
+	if b.direct {
+		return ""
+	}
+	return b.scheme + "://" + b.host
+}
+
+// NotFound answers what is not there, for handlers that are mounted.
+func (s *Server) NotFound(w http.ResponseWriter, r *http.Request) { s.notFound(w, r) }
 
 // maxShownPath bounds how much of an unknown path is repeated.
 const maxShownPath = 80

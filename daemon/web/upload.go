@@ -73,21 +73,13 @@ func (s *Server) replaced(c *api.Call, v *store.Video) *protocol.VideoUploadRepl
 	return rep
 }
 
-// reason is why a video is as it is, for its owner.
-func reason(c *api.Call, key string) string {
-	if key == "" {
-		return ""
-	}
-	return protocol.Text(c.Language, key)
-}
-
 // handleVideoStatus serves GET /video/status.
 func (s *Server) handleVideoStatus(c *api.Call, req *protocol.VideoIDRequest) (*protocol.VideoStatusReply, error) {
 	st, err := s.deps.Uploads.Status(c.Context(), viewer(c), req.VideoID)
 	if err != nil {
 		return nil, err
 	}
-	return &protocol.VideoStatusReply{State: st.State, Percent: st.Percent, Reason: reason(c, st.Reason)}, nil
+	return &protocol.VideoStatusReply{State: st.State, Percent: st.Percent, Reason: video.ReasonText(c.Language, st.State, st.Reason)}, nil
 }
 
 // handleOwnVideos serves GET /video/mine.
@@ -100,7 +92,7 @@ func (s *Server) handleOwnVideos(c *api.Call, req *protocol.OwnVideosRequest) (*
 	for i := range list {
 		o := &list[i]
 		item := protocol.OwnVideoItem{
-			VideoID: o.ID, Title: o.Title, State: o.Status.State, Percent: o.Percent, Reason: reason(c, o.Status.Reason),
+			VideoID: o.ID, Title: o.Title, State: o.Status.State, Percent: o.Percent, Reason: video.ReasonText(c.Language, o.Status.State, o.Status.Reason),
 			Width: o.Width, Height: o.Height, SupportNum: o.SupportNum, CollectNum: o.CollectNum, ShareNum: o.ShareNum,
 			VideoState: videoState(&video.Clip{Video: o.Video}), CreateTime: o.CreatedAt / 1000,
 		}

@@ -16,6 +16,7 @@ import (
 
 	"gtiv/daemon/video/sample"
 	"gtiv/daemon/web"
+	"gtiv/protocol"
 	"gtiv/store"
 	"gtiv/store/blob"
 )
@@ -64,6 +65,21 @@ func TestAVideoIsUploaded(t *testing.T) {
 		if want := []string{"Receive a b.mp4 5", "Submit x #y a private"}; !slices.Equal(s.fakes.calls, want) {
 			t.Errorf("calls %q", s.fakes.calls)
 		}
+	}
+}
+
+// Why a file was refused is told as it is: a page shows it to its user.
+func TestWhyAFileWasRefusedIsTold(t *testing.T) {
+	s := newSite(t)
+	body, kind := form(t, "file", "@12345", "title", "x")
+	s.fakes.err = protocol.Errorf(protocol.CodeBadValue, "clipNotVideo")
+	w := s.do("POST", "/video-upload", body, "Content-Type", kind)
+	if want := protocol.Text("en", "clipNotVideo"); w.Code != 400 || object(t, w)["ApiMessage"] != want {
+		t.Errorf("%d %s, want %q", w.Code, w.Body, want)
+	}
+	s.fakes.err = errInternal
+	if w = s.do("POST", "/video-upload", body, "Content-Type", kind); w.Code != 500 {
+		t.Errorf("no fault of the caller: %d %s", w.Code, w.Body)
 	}
 }
 

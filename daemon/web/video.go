@@ -14,7 +14,7 @@ func viewer(c *api.Call) video.Caller {
 
 // clipEndpoint goes in front of Uri and Cover; it must end with a slash
 // (wire.md 12).
-func (s *Server) clipEndpoint(c *api.Call) string { return s.base(c.Request).URL() + clipPath }
+func (s *Server) clipEndpoint(c *api.Call) string { return s.base(c.Request).URL() + ClipPath }
 
 // keyFor is the directory of a video's files as a viewer is told: what is not for
 // everybody carries a signature in front.

@@ -156,6 +156,8 @@ type (
 		Create(ctx context.Context, c live.Caller, title, cover string) (int64, error)
 		Edit(ctx context.Context, c live.Caller, room int64, title, cover string) error
 		Close(ctx context.Context, c live.Caller, room int64) error
+		Key(ctx context.Context, c live.Caller, room int64) (string, error)
+		ResetKey(ctx context.Context, c live.Caller, room int64) (string, error)
 		Chat(ctx context.Context, c live.Caller, m live.Send) (live.Receipt, error)
 		History(ctx context.Context, room int64, language string) ([]protocol.LiveMessage, error)
 		Online(room int64) int
@@ -231,6 +233,10 @@ type Deps struct {
 	// UploadToken makes the token that client apps upload files with, and answers
 	// where these will be: "" means here.
 	UploadToken func(user int64, valid time.Duration) (token, base string)
+	// LiveCover is the path below /live/ of a picture of a room's stream, "" for none,
+	// and LiveViewers how many watch it. May be nil.
+	LiveCover   func(room int64) string
+	LiveViewers func(room int64) int
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
 	Logger *slog.Logger

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -240,6 +241,14 @@ func (f fakeLive) Create(context.Context, live.Caller, string, string) (int64, e
 
 func (f fakeLive) Edit(context.Context, live.Caller, int64, string, string) error {
 	return f.call("Edit")
+}
+
+func (f fakeLive) Key(_ context.Context, _ live.Caller, room int64) (string, error) {
+	return "k", f.call(fmt.Sprint("Key ", room))
+}
+
+func (f fakeLive) ResetKey(_ context.Context, _ live.Caller, room int64) (string, error) {
+	return "k2", f.call(fmt.Sprint("ResetKey ", room))
 }
 
 func (f fakeLive) Close(context.Context, live.Caller, int64) error { return f.call("Close") }

@@ -16,10 +16,13 @@ package clip
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -124,11 +127,64 @@ func (c *Clipper) Available() error {
 	return err
 }
 
+// versionTimeout bounds each question of Version.
+const versionTimeout = 10 * time.Second
+
+// Version answers the version of ffmpeg as it names itself. The error says what is
+// wrong with the programs: they are missing, do not run, or cannot encode what clips
+// are made of.
+func (c *Clipper) Version(ctx context.Context) (string, error) {
+	if err := c.Available(); err != nil {
+		return "", err
+	}
+	ffmpeg, _ := c.ffmpeg()   // available
+	ffprobe, _ := c.ffprobe() // too
+	line, err := ask(ctx, ffmpeg, "-version")
+	if err != nil {
+		return "", err
+	}
+	if _, err := ask(ctx, ffprobe, "-version"); err != nil {
+		return "", err
+	}
+	encoders, err := ask(ctx, ffmpeg, "-hide_banner", "-encoders")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"libx264", "aac"} {
+		if !strings.Contains(encoders, " "+name+" ") {
+			return "", fmt.Errorf("%s has no encoder %s", ffmpeg, name)
+		}
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	line, _, _ = strings.Cut(line, " Copyright")
+	return line, nil
+}
+
+// ask runs a program for what it says of itself.
+func ask(ctx context.Context, program string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err == nil {
+		return string(out), nil
+	}
+	said := ""
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		said = ": " + strings.TrimSpace(string(e.Stderr))
+	}
+	return "", fmt.Errorf("%s %s: %w%s", program, args[0], err, said)
+}
+
 func (c *Clipper) ffmpeg() (string, error)  { return lookPath(cmp.Or(c.cfg.FFmpeg, "ffmpeg")) }
 func (c *Clipper) ffprobe() (string, error) { return lookPath(cmp.Or(c.cfg.FFprobe, "ffprobe")) }
 
 func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
+	if err == nil {
+		path, err = filepath.Abs(path) // it runs in another folder
+	}
 	if err != nil {
 		return "", fmt.Errorf("%w (%w)", ErrNoFFmpeg, err)
 	}

@@ -159,6 +159,40 @@ func TestMissingProgramsAreNoFaultOfTheFile(t *testing.T) {
 	}
 }
 
+func TestVersionSaysWhatIsWrongWithThePrograms(t *testing.T) {
+	if v, err := clipper(t).Version(t.Context()); err != nil || !strings.HasPrefix(v, "ffmpeg version ") || strings.Contains(v, "Copyright") {
+		t.Errorf("%q, %v", v, err)
+	}
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ script, want string }{
+		"strike":   {"echo on strike >&2; exit 3", "on strike"},
+		"encoders": {"echo ffmpeg version 1", "no encoder libx264"},
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+		if _, err := clipper(t, func(cfg *clip.Config) { cfg.FFmpeg = path }).Version(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := clipper(t, func(cfg *clip.Config) { cfg.FFmpeg = "/nowhere/ffmpeg" }).Version(t.Context()); !errors.Is(err, clip.ErrNoFFmpeg) {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+// Found by a script: a relative path was looked up here and run elsewhere.
+func TestProgramsMayHaveARelativePath(t *testing.T) {
+	src := phoneClip(t, 1)
+	t.Chdir(t.TempDir())
+	if err := os.Symlink("/usr/bin/ffmpeg", "ffmpeg"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clipper(t, func(c *clip.Config) { c.FFmpeg = "./ffmpeg" }).Make(t.Context(), src, t.TempDir(), clip.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func wantEmpty(t testing.TB, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

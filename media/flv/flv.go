@@ -79,7 +79,9 @@ func Headers(h *media.Headers, t int64) []byte {
 	var b []byte
 	for _, m := range h.List() {
 		now := *m
-		now.Time = t
+		if now.Time = t; m.Kind == media.Data {
+			now.Time = 0 // ffmpeg takes later ones for subtitles
+		}
 		b = appendTag(b, &now)
 	}
 	return b

@@ -332,6 +332,16 @@ func (t *TS) Segment(name string) []byte {
 	return nil
 }
 
+// Newest is the bytes of the newest segment, nil when there is none.
+func (t *TS) Newest() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.segments) == 0 {
+		return nil
+	}
+	return t.segments[len(t.segments)-1].b.Bytes()
+}
+
 // ServePlaylist answers a request for the playlist, false if there is none to answer
 // with.
 func (t *TS) ServePlaylist(w http.ResponseWriter, r *http.Request) bool {

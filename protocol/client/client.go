@@ -190,12 +190,22 @@ func post[Rep any](ctx context.Context, c *Client, path string, req any) (*Rep, 
 func do[Rep any](ctx context.Context, c *Client, method, path string, body []byte) (*Rep, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, host+path, bytes.NewReader(body))
+	kind := ""
+	if body != nil {
+		kind = "application/json"
+	}
+	return send[Rep](ctx, c, method, path, kind, bytes.NewReader(body), int64(len(body)))
+}
+
+// send makes a request that takes as long as ctx allows.
+func send[Rep any](ctx context.Context, c *Client, method, path, kind string, body io.Reader, size int64) (*Rep, error) {
+	req, err := http.NewRequestWithContext(ctx, method, host+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("request %s: %w", path, err)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	req.ContentLength = size
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

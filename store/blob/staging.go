@@ -111,6 +111,10 @@ func (s *Staging) sweep() {
 	}
 }
 
+// Free answers how many bytes this process may still write on the disk, and how many
+// of them are kept free.
+func (s *Staging) Free() (free, reserve int64) { return freeBytes(s.dir), s.cfg.MinFree }
+
 // Room returns ErrNoSpace unless size more bytes fit and leave the reserve free.
 func (s *Staging) Room(size int64) error {
 	if free := freeBytes(s.dir); free-max(size, 0) < s.cfg.MinFree {

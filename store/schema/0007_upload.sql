@@ -4,6 +4,7 @@
 -- for none. Until then the video is shown as it was.
 ALTER TABLE video ADD COLUMN replacement TEXT NOT NULL DEFAULT '';
 CREATE INDEX video_replacement ON video (replacement) WHERE replacement <> '';
+CREATE INDEX video_replaced ON video (id) WHERE replacement <> '' AND deleted_at = 0;
 CREATE INDEX video_kept ON video (id) WHERE source_hash <> '' AND key <> '' AND deleted_at = 0; -- uploaded files that are still there
 
 -- Whether the smaller renditions and the master playlist are there.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"time"
 
 	"gtiv/protocol"
@@ -19,7 +21,7 @@ type BanCmd struct {
 // BanAddCmd is "gtiv ban add".
 type BanAddCmd struct {
 	Target
-	Address string   `arg:"" help:"IP address, or a network such as 192.0.2.0/24."`
+	Address string   `arg:"" help:"IP address (of IPv6 its /64 is banned), or a network such as 192.0.2.0/24."`
 	For     duration `placeholder:"TIME" help:"How long, such as 24h, 7d or 2w; for ever if left out."`
 	Reason  string   `help:"A note for other moderators."`
 }
@@ -39,8 +41,14 @@ func (c *BanAddCmd) Run(ctx context.Context, streams *IO) error {
 	if c.JSON {
 		return writeJSON(streams.Out, b)
 	}
-	_, err = fmt.Fprintf(streams.Out, "%s is banned %s.\n", clean(b.Address), banEnd(*b))
-	return err
+	if _, err = fmt.Fprintf(streams.Out, "%s is banned %s.\n", clean(b.Address), banEnd(*b)); err != nil {
+		return err
+	}
+	if a, err := netip.ParseAddr(c.Address); err == nil && a.Is6() && strings.HasSuffix(b.Address, "/64") {
+		_, err = fmt.Fprintf(streams.Out, "That is the whole /64 of the address, which one subscriber has; for the address alone, ban %s/128.\n", a)
+		return err
+	}
+	return nil
 }
 
 func banEnd(b protocol.AddressBan) string {

@@ -6,7 +6,7 @@
 // Execute runs a command line and decides the exit code: 0 done, 1 failed, 2
 // wrong usage, 3 the daemon is not reachable.
 //
-// Its one goroutine reads a password from the terminal.
+// Its one goroutine reads a password, or an answer, from the terminal.
 package cli
 
 import (
@@ -37,6 +37,10 @@ type IO struct {
 	In       *os.File
 	Out, Err io.Writer
 	Version  string // of this program
+	// Examine is the doctor of a server that does not run; nil: there is none.
+	Examine func(ctx context.Context, data, config string, fix bool) (*protocol.Checkup, error)
+	// ImportGtiv imports into a server that does not run; nil: there is none.
+	ImportGtiv func(ctx context.Context, ask protocol.ImportGtiv, progress func(text string)) (*protocol.ImportReport, error)
 }
 
 // Target are the flags of every command that asks the daemon.

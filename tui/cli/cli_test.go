@@ -26,6 +26,10 @@ type commands struct {
 	Invite   cli.InviteCmd   `cmd:""`
 	Report   cli.ReportCmd   `cmd:""`
 	Room     cli.RoomCmd     `cmd:""`
+	Video    cli.VideoCmd    `cmd:""`
+	Queue    cli.QueueCmd    `cmd:""`
+	Import   cli.ImportCmd   `cmd:""`
+	Doctor   cli.DoctorCmd   `cmd:""`
 	Ban      cli.BanCmd      `cmd:""`
 	Announce cli.AnnounceCmd `cmd:""`
 	Audit    cli.AuditCmd    `cmd:""`

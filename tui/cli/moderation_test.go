@@ -59,3 +59,15 @@ func TestModerationCommands(t *testing.T) {
 		}
 	}
 }
+
+// Who bans one address of IPv6 hears that it is a network.
+func TestABanOfAnIPv6AddressSaysWhatItIs(t *testing.T) {
+	d := fakeDaemon(t, map[string]any{"POST /v1/bans": protocol.AddressBan{Address: "2001:db8::/64"}})
+	for address, want := range map[string]bool{"2001:db8::1": true, "2001:db8::/64": false} {
+		r := d.run(t, "", "ban", "add", address)
+		said := strings.Contains(r.out, "the whole /64") && strings.Contains(r.out, "ban 2001:db8::1/128")
+		if r.code != 0 || !strings.HasPrefix(r.out, "2001:db8::/64 is banned for ever.") || said != want {
+			t.Errorf("%s: exit code %d\n%s%s", address, r.code, r.out, r.err)
+		}
+	}
+}

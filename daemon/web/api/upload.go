@@ -97,7 +97,7 @@ func (t *Table) runUpload(w http.ResponseWriter, c *Call, route *Route, b *binde
 	body := limit.NewPatient(w, http.MaxBytesReader(w, c.Request.Body, u.maxBytes()+maxFields), uploadIdle, uploadTime)
 	file, err := u.form(c, b, multipart.NewReader(body, opts["boundary"]))
 	if err != nil {
-		return nil, bodyError(err)
+		return nil, err
 	}
 	if file == nil {
 		return nil, errNoFile
@@ -125,20 +125,24 @@ func (u *receiver) form(c *Call, b *binder, form *multipart.Reader) (file any, e
 			return file, nil
 		}
 		if err != nil {
-			return file, err
+			return file, bodyError(err)
 		}
 		switch {
 		case part.FormName() == fileField && file != nil:
 			return file, errNoFile // which one?
 		case part.FormName() == fileField:
-			if file, err = u.receive(c, part.FileName(), part); err != nil {
+			from := &noting{r: part}
+			if file, err = u.receive(c, part.FileName(), from); err != nil {
+				if from.err != nil {
+					err = bodyError(from.err)
+				}
 				return nil, err
 			}
 		case part.FileName() != "": // another file: passed over
 		default:
 			text, err := io.ReadAll(io.LimitReader(part, left+1))
 			if err != nil {
-				return file, err
+				return file, bodyError(err)
 			}
 			if left -= int64(len(text)); left < 0 {
 				return file, errTooLarge
@@ -147,4 +151,19 @@ func (u *receiver) form(c *Call, b *binder, form *multipart.Reader) (file any, e
 		}
 	}
 	return file, errTooLarge
+}
+
+// noting remembers why reading ended, if not at the end: what else goes wrong with
+// a file is not the fault of the body.
+type noting struct {
+	r   io.Reader
+	err error
+}
+
+func (n *noting) Read(p []byte) (int, error) {
+	k, err := n.r.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped one is a form cut short
+		n.err = err
+	}
+	return k, err
 }

@@ -1,6 +1,7 @@
 // Package pages holds the few pages a browser gets from gtiv: the front page,
-// the documentation of the HTTP API and "not found". They are rendered here, on
-// the server, and load nothing from anywhere: no script, no font, no picture.
+// the documentation of the HTTP API and "not found", which are rendered here, on
+// the server, and load nothing from anywhere: no script, no font, no picture; and
+// the page for short videos, whose scripts call the API (video.go).
 //
 // The package keeps no state and starts no goroutines.
 package pages

@@ -1,0 +1,115 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"gtiv/protocol"
+	"gtiv/store"
+)
+
+const (
+	keyLength  = 48 // of a stream key (wire.md 11.2)
+	keyLetters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// newKey makes a stream key.
+func newKey() string {
+	b := make([]byte, 0, keyLength)
+	for len(b) < keyLength {
+		var r [64]byte
+		_, _ = rand.Read(r[:]) // never fails
+		for _, c := range r {
+			if int(c) < 4*len(keyLetters) && len(b) < keyLength { // all letters are as likely
+				b = append(b, keyLetters[int(c)%len(keyLetters)])
+			}
+		}
+	}
+	return string(b)
+}
+
+// Key answers the key that the caller's room is published with. Codes: CodeUnknown
+// (no room), CodeForbidden (somebody else's).
+func (s *Service) Key(ctx context.Context, c Caller, room int64) (string, error) {
+	room, err := s.ownRoom(ctx, c, room)
+	if err != nil {
+		return "", err
+	}
+	key, err := s.store.LiveKey(ctx, c.User, room, newKey())
+	return key, liveError(err)
+}
+
+// ResetKey gives the caller's room another key, and takes off air who publishes with
+// the old one. Codes as Key.
+func (s *Service) ResetKey(ctx context.Context, c Caller, room int64) (string, error) {
+	if err := s.takeSend(c); err != nil {
+		return "", err
+	}
+	room, err := s.ownRoom(ctx, c, room)
+	if err != nil {
+		return "", err
+	}
+	key := newKey()
+	if err := s.store.ResetLiveKey(ctx, c.User, room, key); err != nil {
+		return "", liveError(err)
+	}
+	s.offAir(room)
+	return key, nil
+}
+
+// ownRoom is room, or with 0 the one of the caller.
+func (s *Service) ownRoom(ctx context.Context, c Caller, room int64) (int64, error) {
+	if room != 0 {
+		return room, nil
+	}
+	r, err := s.store.LiveOf(ctx, c.User)
+	return r.ID, liveError(err)
+}
+
+// offAir ends the stream of a room.
+func (s *Service) offAir(room int64) {
+	if s.deps.OffAir != nil {
+		s.deps.OffAir(room)
+	}
+}
+
+// ErrNoStream means that nothing may be published with a key.
+var ErrNoStream = errors.New("no live room for this key")
+
+// ByKey finds the room that may be published with a key. ErrNoStream.
+func (s *Service) ByKey(ctx context.Context, key string) (store.LiveRoom, error) {
+	if len(key) != keyLength {
+		return store.LiveRoom{}, ErrNoStream
+	}
+	r, err := s.store.LiveByKey(ctx, key)
+	if errors.Is(err, store.ErrNotFound) || err == nil && r.Closed {
+		return store.LiveRoom{}, ErrNoStream
+	}
+	return r, err
+}
+
+// MayWatch says whether viewer (0: a guest) may watch a room. Code: CodeUnknown.
+func (s *Service) MayWatch(ctx context.Context, _, room int64) error {
+	r, err := s.store.Live(ctx, room)
+	if err == nil && r.Closed {
+		err = store.ErrLiveClosed
+	}
+	return liveError(err)
+}
+
+// OnAir notes that the stream of a room began or ended, and tells its followers.
+func (s *Service) OnAir(ctx context.Context, room int64, on bool) error {
+	if err := s.store.SetOnAir(ctx, room, on); err != nil || !on {
+		return err
+	}
+	if s.deps.Followers == nil {
+		return nil
+	}
+	r, err := s.store.Live(ctx, room)
+	if err != nil {
+		return err
+	}
+	s.deps.Followers(ctx, r.Owner, protocol.Notice{Kind: protocol.NoticeLive, User: r.Owner, Id: protocol.LiveConversation(room), Text: r.Title})
+	return nil
+}

@@ -1,0 +1,100 @@
+package stream
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"gtiv/media"
+)
+
+const (
+	// viewerGone is after how long without a request a viewer of HLS has left.
+	viewerGone = 30 * time.Second
+	maxAgent   = 128 // bytes of a User-Agent that tell viewers apart
+)
+
+// viewerKey tells viewers of HLS apart: they have no connection of their own.
+type viewerKey struct {
+	room, protocol, agent string
+	address               netip.Addr
+}
+
+// viewer is one of them.
+type viewer struct {
+	session *media.Session
+	remove  func()
+	last    time.Time
+	kicked  bool
+}
+
+// seen notes a request of a viewer. False: it was answered, because there are too
+// many or the viewer was sent away.
+func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string) bool {
+	agent := r.UserAgent()
+	key := viewerKey{o.stream.Name, protocol, agent[:min(len(agent), maxAgent)], s.deps.Address(r)}
+	now := time.Now()
+	s.mu.Lock()
+	v := s.viewers[key]
+	if v != nil {
+		v.last = now
+		kicked := v.kicked
+		s.mu.Unlock()
+		if kicked {
+			busy(w)
+		}
+		return !kicked
+	}
+	s.mu.Unlock()
+	v = &viewer{last: now}
+	v.session = &media.Session{Room: key.room, Protocol: protocol, Address: key.address, Began: now, Kick: func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		v.kicked = true
+	}}
+	remove, err := s.sessions.Add(v.session)
+	if err != nil {
+		busy(w)
+		return false
+	}
+	v.remove = remove
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.viewers[key]; old != nil { // another request of the same was faster
+		old.last = now
+		go remove()
+		return true
+	}
+	s.viewers[key] = v
+	return true
+}
+
+// sweepViewers forgets those who ask for nothing any more.
+func (s *Server) sweepViewers(ctx context.Context) {
+	t := time.NewTicker(5 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			for _, remove := range s.goneViewers(now) {
+				remove()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) goneViewers(now time.Time) []func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []func()
+	for key, v := range s.viewers {
+		if now.Sub(v.last) > viewerGone {
+			delete(s.viewers, key)
+			list = append(list, v.remove)
+		}
+	}
+	return list
+}

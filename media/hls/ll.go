@@ -1,0 +1,397 @@
+package hls
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
+	"golang.org/x/sync/singleflight"
+
+	"gtiv/media"
+)
+
+const (
+	partMin   = 200 * time.Millisecond
+	llSegment = time.Second
+	llCount   = 7
+	// maxWaiting bounds the requests of one stream that wait for what is not there
+	// yet: the library cannot be told that a client went away.
+	maxWaiting = 4000
+	// playlistFor is how long a playlist that was asked for without a position is
+	// answered again, and positionFor one with a position, which does not change.
+	playlistFor = 50 * time.Millisecond
+	positionFor = 2 * time.Second
+	maxCached   = 64
+)
+
+// LL is the low-latency form of one stream: fMP4 in parts (RFC 8216bis, by
+// gohlslib), for browsers.
+type LL struct {
+	stream *media.Stream
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	m       *gohlslib.Muxer // nil: not yet, or it is over
+	err     error
+	changed chan struct{}
+	waiting int
+	cache   map[string]*cached
+	flight  singleflight.Group
+
+	// Of Run alone.
+	params  *params
+	video   *gohlslib.Track
+	audio   *gohlslib.Track
+	rate    int64
+	step    int64 // samples of one sound
+	samples int64
+	began   time.Time
+	key     bool // there was a key frame
+}
+
+// cached is an answer of the library.
+type cached struct {
+	status int
+	header http.Header
+	body   []byte
+	until  time.Time
+}
+
+// NewLL makes a muxer; Run must run.
+func NewLL(s *media.Stream, log *slog.Logger) *LL {
+	return &LL{stream: s, log: log, changed: make(chan struct{}), cache: map[string]*cached{}}
+}
+
+// Run makes parts until the stream or ctx ends.
+func (l *LL) Run(ctx context.Context) error {
+	r := l.stream.Watch()
+	defer r.Close()
+	err := l.read(ctx, r)
+	l.replace(nil)
+	l.mu.Lock()
+	l.err = err
+	close(l.changed)
+	l.mu.Unlock()
+	return err
+}
+
+func (l *LL) read(ctx context.Context, r *media.Reader) error {
+	for {
+		round, h, err := r.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if h != nil {
+			if err := l.begin(h); err != nil {
+				return err
+			}
+		}
+		known := round.Headers
+		for _, m := range round.Messages {
+			if m.Header && m.Kind != media.Data {
+				known = known.With(m)
+				if err := l.begin(known); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := l.write(m); err != nil {
+				l.log.Debug("part not made", "stream", l.stream.Name, "err", err)
+			}
+		}
+	}
+}
+
+// begin makes the library's muxer anew when the parameters of the codecs change.
+func (l *LL) begin(h *media.Headers) error {
+	p, err := parseParams(h)
+	if err != nil {
+		return err
+	}
+	if l.params != nil && l.params.same(p) {
+		return nil
+	}
+	l.params, l.video, l.audio, l.samples, l.key = p, nil, nil, -1, false
+	var tracks []*gohlslib.Track
+	if c := p.videoCodec(); c != nil {
+		l.video = &gohlslib.Track{Codec: c, ClockRate: 1000 * clock}
+		tracks = append(tracks, l.video)
+	}
+	switch {
+	case p.aac != nil:
+		l.rate, l.step = int64(p.aac.SampleRate), mpeg4audio.SamplesPerAccessUnit
+		l.audio = &gohlslib.Track{Codec: &codecs.MPEG4Audio{Config: *p.aac}, ClockRate: p.aac.SampleRate}
+	case h.Audio != nil && h.Audio.Codec == media.Opus:
+		l.rate, l.step = 48000, 0
+		l.audio = &gohlslib.Track{Codec: &codecs.Opus{ChannelCount: 2}, ClockRate: 48000}
+	}
+	if l.audio != nil {
+		tracks = append(tracks, l.audio)
+	}
+	if len(tracks) == 0 {
+		l.replace(nil)
+		return nil
+	}
+	m := &gohlslib.Muxer{
+		Variant: gohlslib.MuxerVariantLowLatency, Tracks: tracks, SegmentCount: llCount, SegmentMinDuration: llSegment, PartMinDuration: partMin,
+		SegmentMaxSize: maxSegment, OnEncodeError: func(err error) { l.log.Debug("part not made", "stream", l.stream.Name, "err", err) },
+	}
+	if err := m.Start(); err != nil {
+		return fmt.Errorf("begin low-latency HLS: %w", err)
+	}
+	l.began = time.Now()
+	l.replace(m)
+	return nil
+}
+
+// replace puts another muxer in place, and ends the requests that wait for the old.
+func (l *LL) replace(m *gohlslib.Muxer) {
+	l.mu.Lock()
+	old := l.m
+	l.m = m
+	l.cache = map[string]*cached{}
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+}
+
+func (p *params) videoCodec() codecs.Codec {
+	switch {
+	case p.video == media.H264 && len(p.sets) >= 2:
+		return &codecs.H264{SPS: p.sets[0], PPS: p.sets[1]}
+	case p.video == media.HEVC && len(p.sets) >= 3:
+		return &codecs.H265{VPS: p.sets[0], SPS: p.sets[1], PPS: p.sets[2]}
+	}
+	return nil
+}
+
+func (l *LL) write(m *media.Message) error {
+	l.mu.Lock()
+	muxer := l.m
+	l.mu.Unlock()
+	if muxer == nil || m.Header || len(m.Content) == 0 {
+		return nil
+	}
+	ntp := l.stream.Began().Add(time.Duration(m.Time) * time.Millisecond)
+	switch {
+	case m.Kind == media.Video && l.video != nil:
+		units, err := l.params.units(m)
+		if err != nil || len(units) == 0 || !l.key && !m.Key {
+			return err
+		}
+		l.key = true
+		pts := (m.Time + int64(m.Shift)) * clock
+		if l.params.video == media.HEVC {
+			return muxer.WriteH265(l.video, ntp, pts, units)
+		}
+		return muxer.WriteH264(l.video, ntp, pts, units)
+	case m.Kind == media.Audio && l.audio != nil && (l.key || l.video == nil):
+		// Times come rounded to ms; browsers stall at gaps in what does not follow
+		// exactly.
+		step := l.step
+		if m.Codec == media.Opus {
+			step = int64(opus.PacketDuration2(m.Content))
+		}
+		at := m.Time * l.rate / 1000
+		if d := at - l.samples; l.samples < 0 || d > sampleDrift || d < -sampleDrift {
+			l.samples = at
+		}
+		pts := l.samples
+		l.samples += step
+		if m.Codec == media.Opus {
+			return muxer.WriteOpus(l.audio, ntp, pts, [][]byte{m.Content})
+		}
+		if m.Codec == media.AAC {
+			return muxer.WriteMPEG4Audio(l.audio, ntp, pts, [][]byte{m.Content})
+		}
+	}
+	return nil
+}
+
+// errBusy means that too many wait already.
+var errBusy = errors.New("too many requests wait")
+
+// muxer waits for the first one.
+func (l *LL) muxer(ctx context.Context) (*gohlslib.Muxer, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstWait)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		m, err, changed := l.m, l.err, l.changed
+		l.mu.Unlock()
+		if m != nil || err != nil {
+			return m, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Serve answers a request for a file of the stream, "index.m3u8" first; false if
+// there is none to answer with.
+func (l *LL) Serve(w http.ResponseWriter, r *http.Request, file string) bool {
+	playlist := strings.HasSuffix(file, ".m3u8")
+	if !playlist && !strings.HasSuffix(file, ".mp4") {
+		return false
+	}
+	m, err := l.muxer(r.Context())
+	if err != nil {
+		return false
+	}
+	if !playlist {
+		return l.pass(w, m, file)
+	}
+	c, err := l.playlist(r.Context(), m, file, position(r.URL.Query()))
+	if errors.Is(err, errBusy) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	if err != nil || c.status == 0 || c.status >= http.StatusInternalServerError {
+		return false
+	}
+	for k, v := range c.header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(c.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(c.body) // the client hung up
+	}
+	return true
+}
+
+// position is what of a query concerns the playlist; everything else would be
+// written into it.
+func position(q url.Values) string {
+	keep := url.Values{}
+	for _, k := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip"} {
+		if v := q.Get(k); v != "" && len(v) <= 20 {
+			keep.Set(k, v)
+		}
+	}
+	return keep.Encode()
+}
+
+// pass hands a file through; the library answers nothing for one that is not there.
+func (l *LL) pass(w http.ResponseWriter, m *gohlslib.Muxer, file string) bool {
+	a := &answer{ResponseWriter: w}
+	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + file}}
+	m.Handle(a, r)
+	return a.began
+}
+
+// answer notices whether anything was answered.
+type answer struct {
+	http.ResponseWriter
+	began bool
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.began = true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.began = true
+	return a.ResponseWriter.Write(b)
+}
+
+// playlist answers a playlist, made once for all who ask for the same.
+func (l *LL) playlist(ctx context.Context, m *gohlslib.Muxer, file, query string) (*cached, error) {
+	key := file + "?" + query
+	l.mu.Lock()
+	c := l.cache[key]
+	full := l.waiting >= maxWaiting
+	if c == nil || time.Now().After(c.until) {
+		c = nil
+		if !full {
+			l.waiting++
+		}
+	}
+	l.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	if full {
+		return nil, errBusy
+	}
+	defer func() {
+		l.mu.Lock()
+		l.waiting--
+		l.mu.Unlock()
+	}()
+	done := l.flight.DoChan(key, func() (any, error) { return l.ask(m, file, query, key), nil })
+	select {
+	case v := <-done:
+		return v.Val.(*cached), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// ask has the library make a playlist.
+func (l *LL) ask(m *gohlslib.Muxer, file, query, key string) *cached {
+	rec := &recorder{header: http.Header{}}
+	m.Handle(rec, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + file, RawQuery: query}})
+	c := &cached{status: rec.status, header: rec.header, body: rec.b.Bytes(), until: time.Now().Add(playlistFor)}
+	if query != "" {
+		c.until = time.Now().Add(positionFor)
+	}
+	if c.status != http.StatusOK {
+		return c
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.m != m {
+		return c
+	}
+	if len(l.cache) >= maxCached {
+		now := time.Now()
+		for k, old := range l.cache {
+			if now.After(old.until) {
+				delete(l.cache, k)
+			}
+		}
+	}
+	if len(l.cache) < maxCached {
+		l.cache[key] = c
+	}
+	return c
+}
+
+// recorder keeps an answer.
+type recorder struct {
+	header http.Header
+	status int
+	b      bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header { return r.header }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.b.Write(b)
+}
