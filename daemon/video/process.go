@@ -209,7 +209,9 @@ func (p *Processor) serve(ctx context.Context, topic *queue.Topic, job *queue.Jo
 	}
 	switch {
 	case err == nil:
-		err = topic.Ack(ctx, job)
+		if err = topic.Ack(ctx, job); err == nil && id != 0 {
+			p.askedMeanwhile(ctx, topic, id)
+		}
 	case errors.Is(err, errGivenUp):
 		p.log.Warn("video job given up", "job", job.ID, "attempt", job.Attempt, "err", err)
 		err = topic.Bury(ctx, job, err)
@@ -219,6 +221,25 @@ func (p *Processor) serve(ctx context.Context, topic *queue.Topic, job *queue.Jo
 	}
 	if err != nil && !errors.Is(err, queue.ErrLeaseLost) {
 		p.log.Warn("video job not settled", "job", job.ID, "err", err)
+	}
+}
+
+// askedMeanwhile queues a video again that something was uploaded for between the
+// last look at it and the end of its job: while that was leased, asking did nothing.
+func (p *Processor) askedMeanwhile(ctx context.Context, topic *queue.Topic, id int64) {
+	v, err := p.store.Video(ctx, id)
+	if err != nil {
+		return // deleted; or the next look at the database finds it
+	}
+	todo := v.State == store.VideoQueued || v.State == store.VideoProcessing || v.Replacement != ""
+	if topic == p.later {
+		todo = v.Key != "" && v.SourceHash != "" && !v.Ladder && !p.cfg.Load().KeepSource
+	}
+	if !todo {
+		return
+	}
+	if err := topic.Put(ctx, JobID(id), nil, time.Time{}); err != nil {
+		p.missed.Store(true)
 	}
 }
 
