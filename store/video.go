@@ -111,15 +111,29 @@ type NewVideo struct {
 	Visibility             int
 	SizeBytes              int64
 	SourceHash, SourceName string
-	Imported               bool // by an administrator; see ImportedVideo
+	UploadID               string // of a resumable upload, "" none; one that is known answers its video
+	Quota                  int64  // most that the owner's videos may take, bytes; 0 no limit
+	Imported               bool   // by an administrator; see ImportedVideo
 }
 
-// CreateVideo notes a video that is to be processed (VideoQueued).
+// videoByUpload finds what a resumable upload became, deleted or not.
+const videoByUpload = `SELECT ` + videoColumns + ` FROM video v WHERE v.upload_id = ? AND v.upload_id <> '' AND v.owner_id = ?`
+
+// CreateVideo notes a video that is to be processed (VideoQueued). ErrQuota.
 func (s *Store) CreateVideo(ctx context.Context, n NewVideo) (Video, error) {
 	var out Video
 	err := s.update(ctx, func(tx *Tx) error {
-		res, err := tx.execResult(`INSERT INTO video (owner_id, title, visibility, size_bytes, source_hash, source_name, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`, n.Owner, n.Title, n.Visibility, n.SizeBytes, n.SourceHash, n.SourceName, tx.now)
+		if n.UploadID != "" {
+			var err error
+			if out, err = scanVideo(tx.row(videoByUpload, n.UploadID, n.Owner)); !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
+		if err := tx.quota(n.Owner, n.SizeBytes, n.Quota); err != nil {
+			return err
+		}
+		res, err := tx.execResult(`INSERT INTO video (owner_id, title, visibility, size_bytes, source_hash, source_name, created_at, upload_id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, n.Owner, n.Title, n.Visibility, n.SizeBytes, n.SourceHash, n.SourceName, tx.now, n.UploadID)
 		if err != nil {
 			return err
 		}
@@ -157,6 +171,16 @@ func (s *Store) VideoBySource(ctx context.Context, owner int64, hash, title stri
 	v, err := scanVideo(s.viewRow(ctx, `SELECT `+videoColumns+` FROM video v
 		WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0 AND v.owner_id = ? AND v.title = ? AND v.state <> 3 ORDER BY v.id LIMIT 1`,
 		hash, owner, title))
+	return v, mapError(err)
+}
+
+// VideoUploadedSince finds the newest video of owner that was uploaded after a time
+// (ms) with this title and visibility as a file with this hash, that it still has,
+// and did not fail.
+func (s *Store) VideoUploadedSince(ctx context.Context, owner int64, hash, title string, visibility int, since int64) (Video, error) {
+	v, err := scanVideo(s.viewRow(ctx, `SELECT `+videoColumns+` FROM video v WHERE v.source_hash = ? AND v.source_hash <> '' AND v.deleted_at = 0
+		AND v.owner_id = ? AND v.title = ? AND v.visibility = ? AND v.created_at > ? AND v.state <> 3 ORDER BY v.id DESC LIMIT 1`,
+		hash, owner, title, visibility, since))
 	return v, mapError(err)
 }
 
@@ -212,10 +236,13 @@ func (tx *Tx) countVideo(owner int64, before, after bool) error {
 	return tx.exec(`UPDATE account SET create_video_num = max(create_video_num - 1, 0) WHERE id = ?`, owner)
 }
 
-// StartVideo notes that the processing of a video begins once more.
+// StartVideo notes that the processing of a video begins once more. What a moderator
+// hid stays hidden.
 func (s *Store) StartVideo(ctx context.Context, id int64) (Video, error) {
 	return s.changeVideo(ctx, id, func(_ *Tx, v *Video) error {
-		v.State, v.Reason = VideoProcessing, ""
+		if v.State != VideoHidden {
+			v.State, v.Reason = VideoProcessing, ""
+		}
 		v.Attempts++
 		return nil
 	})
@@ -223,6 +250,7 @@ func (s *Store) StartVideo(ctx context.Context, id int64) (Video, error) {
 
 // VideoResult is what processing made of an upload.
 type VideoResult struct {
+	Hash          string // of the uploaded file it was made of
 	Key           string
 	Width, Height int
 	DurationMS    int64
@@ -233,9 +261,13 @@ type VideoResult struct {
 
 // FinishVideo notes that a video was processed; unless it is to be reviewed it is
 // shown from now on. A moderator's decision stands: what was hidden meanwhile
-// stays hidden. ErrConflict: the key belongs to another video.
+// stays hidden. ErrConflict: the key belongs to another video, or another file was
+// uploaded meanwhile.
 func (s *Store) FinishVideo(ctx context.Context, id int64, r VideoResult) (Video, error) {
 	return s.changeVideo(ctx, id, func(tx *Tx, v *Video) error {
+		if v.SourceHash != r.Hash {
+			return ErrConflict
+		}
 		var taken bool
 		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM video WHERE key = ?1 AND key <> '' AND id <> ?2)`, r.Key, id).Scan(&taken); err != nil {
 			return err

@@ -107,7 +107,7 @@ func TestImportsAreRemembered(t *testing.T) {
 	s := open(t)
 	ctx, a := t.Context(), account(t, s, "a")
 	v := must[store.Video](t)(s.CreateVideo(ctx, store.NewVideo{Owner: a, Title: "x", SourceHash: "h", Imported: true}))
-	if err := s.ForgetSource(ctx, v.ID); err != nil {
+	if err := s.ForgetSource(ctx, v.ID, "h"); err != nil {
 		t.Fatal(err)
 	}
 	if got := must[store.Video](t)(s.ImportedVideo(ctx, a, "h", "x")); got.ID != v.ID {

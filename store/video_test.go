@@ -73,7 +73,7 @@ func TestAVideoGoesThroughItsStates(t *testing.T) {
 		t.Errorf("a failed upload is found again: %v", err)
 	}
 	must[store.Video](t)(s.SetVideoState(ctx, v.ID, store.VideoQueued, ""))
-	result := store.VideoResult{Key: "2026/k", Width: 3, Height: 4, DurationMS: 5, SizeBytes: 6, BitRateKbps: 7}
+	result := store.VideoResult{Hash: "h", Key: "2026/k", Width: 3, Height: 4, DurationMS: 5, SizeBytes: 6, BitRateKbps: 7}
 	review := result
 	review.Review = true
 	if v = must[store.Video](t)(s.FinishVideo(ctx, v.ID, review)); v.State != store.VideoReview || v.PublishedAt != 0 || count() != 0 {

@@ -41,6 +41,7 @@ type Upload struct {
 	SizeBytes  int64
 	SourceHash string
 	SourceName string
+	UploadID   string // of a resumable upload, "" none: what comes twice with one is one video
 }
 
 // Create checks what was written about an upload and notes the video, which is to
@@ -212,6 +213,9 @@ func (s *Service) Delete(ctx context.Context, c Caller, id int64) error {
 		}
 	}
 	_, err := s.store.DeleteVideo(ctx, c.User, c.admin(), id)
+	if err == nil {
+		s.dropped(id)
+	}
 	s.Changed()
 	return videoError(err)
 }

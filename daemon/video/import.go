@@ -132,9 +132,12 @@ func (p *Processor) Import(ctx context.Context, i Import, r io.Reader) (v store.
 		return v, false, protocol.Errorf(protocol.CodeConflict, "importChanged")
 	}
 	n.SizeBytes, n.SourceHash = in.Size(), hash
+	if !i.NoQuota {
+		n.Quota = p.cfg.Load().Quota
+	}
 	err = p.keep(ctx, rec, hash, func() (err error) {
 		v, there, err = p.noteImport(ctx, n)
-		return videoError(err)
+		return p.noteError(err)
 	})
 	if err == nil && !there {
 		p.again(ctx, v.ID)
@@ -152,7 +155,9 @@ func (p *Processor) noteImport(ctx context.Context, n store.NewVideo) (v store.V
 		v, err = p.store.CreateVideo(ctx, n)
 		return v, false, err
 	case v.State == store.VideoFailed:
-		v, err = p.store.ReplaceSource(ctx, n.Owner, v.ID, n.SizeBytes, n.SourceHash, n.SourceName)
+		v, err = p.store.ReplaceSource(ctx, store.NewSource{
+			Owner: n.Owner, Video: v.ID, SizeBytes: n.SizeBytes, Hash: n.SourceHash, Name: n.SourceName, Quota: n.Quota,
+		})
 		return v, false, err
 	}
 	return v, true, p.store.NoteImport(ctx, n.Owner, n.SourceHash, n.Title, v.ID)

@@ -128,6 +128,7 @@ func (p *Processor) Remove(ctx context.Context, id int64) (store.Video, error) {
 	if err != nil {
 		return v, videoError(err)
 	}
+	p.stop(id)
 	p.videos.Changed()
 	p.tell(v, StateDeleted, 0)
 	return v, nil

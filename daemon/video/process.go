@@ -40,13 +40,14 @@ const failedKey = "videoFailed"
 const MaxTries = 3
 
 const (
-	lookAgain   = 5 * time.Second  // without ffmpeg, or without room on the disk
-	cleanEvery  = time.Minute      // between looks for files of deleted videos
-	sweepRounds = 10               // cleanings between looks for uploaded files that no video needs
-	sweepAge    = time.Hour        // younger ones may still become one
-	extendTo    = 2 * time.Minute  // of the lease, while a video is made
-	extendAt    = 20 * time.Second // how often
-	listPage    = 200
+	lookAgain     = 5 * time.Second  // without ffmpeg, or without room on the disk
+	cleanEvery    = time.Minute      // between looks for files of deleted videos
+	sweepRounds   = 10               // cleanings between looks for uploaded files that no video needs
+	requeueRounds = 5                // cleanings between looks for work that is in no queue
+	sweepAge      = time.Hour        // younger ones may still become one
+	extendTo      = 2 * time.Minute  // of the lease, while a video is made
+	extendAt      = 20 * time.Second // how often
+	listPage      = 200
 )
 
 // ProcessConfig is what an operator sets about uploads. It can be replaced while
@@ -107,6 +108,7 @@ type Processor struct {
 
 	mu      sync.Mutex
 	percent map[int64]int // of videos that are being made
+	current map[int64]context.CancelCauseFunc
 }
 
 // NewProcessor checks what it is given.
@@ -130,9 +132,11 @@ func NewProcessor(cfg ProcessConfig, deps ProcessDeps) (*Processor, error) {
 	p := &Processor{
 		videos: deps.Videos, store: deps.Store, blobs: deps.Blobs, staging: deps.Staging, clips: deps.Clips, slow: deps.Slow,
 		jobs: deps.Jobs, later: deps.Later, notify: deps.Notify, log: deps.Logger, now: deps.Now,
-		uploads: limit.NewWindow(time.Hour, deps.Now), busy: deps.Busy, arriving: map[string]int{}, percent: map[int64]int{},
+		uploads: limit.NewWindow(time.Hour, deps.Now), busy: deps.Busy, arriving: map[string]int{}, percent: map[int64]int{}, current: map[int64]context.CancelCauseFunc{},
 	}
 	p.SetConfig(cfg)
+	dropped := p.stop
+	deps.Videos.onDrop.Store(&dropped)
 	return p, nil
 }
 
@@ -205,7 +209,9 @@ func (p *Processor) serve(ctx context.Context, topic *queue.Topic, job *queue.Jo
 	}
 	switch {
 	case err == nil:
-		err = topic.Ack(ctx, job)
+		if err = topic.Ack(ctx, job); err == nil && id != 0 {
+			p.askedMeanwhile(ctx, topic, id)
+		}
 	case errors.Is(err, errGivenUp):
 		p.log.Warn("video job given up", "job", job.ID, "attempt", job.Attempt, "err", err)
 		err = topic.Bury(ctx, job, err)
@@ -218,32 +224,89 @@ func (p *Processor) serve(ctx context.Context, topic *queue.Topic, job *queue.Jo
 	}
 }
 
+// askedMeanwhile queues a video again that something was uploaded for between the
+// last look at it and the end of its job: while that was leased, asking did nothing.
+func (p *Processor) askedMeanwhile(ctx context.Context, topic *queue.Topic, id int64) {
+	v, err := p.store.Video(ctx, id)
+	if err != nil {
+		return // deleted; or the next look at the database finds it
+	}
+	todo := v.State == store.VideoQueued || v.State == store.VideoProcessing || v.Replacement != ""
+	if topic == p.later {
+		todo = v.Key != "" && v.SourceHash != "" && !v.Ladder && !p.cfg.Load().KeepSource
+	}
+	if !todo {
+		return
+	}
+	if err := topic.Put(ctx, JobID(id), nil, time.Time{}); err != nil {
+		p.missed.Store(true)
+	}
+}
+
 // errGivenUp is in the error of a job that goes to the dead letters.
 var errGivenUp = errors.New("given up")
 
-// process makes a video. An error means: again later.
+// process makes a video, and again what was uploaded for it meanwhile: its job is
+// one, however often it is asked for. An error means: again later.
 func (p *Processor) process(ctx context.Context, id int64, _ int) error {
 	v, err := p.store.Video(ctx, id)
 	if err == nil && v.State == store.VideoFailed && v.SourceHash != "" { // somebody wants another try
-		v, err = p.store.SetVideoState(ctx, id, store.VideoQueued, "")
+		_, err = p.store.SetVideoState(ctx, id, store.VideoQueued, "")
 	}
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	for err == nil {
+		if v, err = p.store.Video(ctx, id); err != nil {
+			break
+		}
+		switch {
+		case v.State == store.VideoQueued, v.State == store.VideoProcessing:
+			err = p.one(ctx, v, p.first)
+		case v.Replacement != "":
+			err = p.one(ctx, v, p.replacement)
+		default:
+			return nil
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
 		return nil // deleted meanwhile
-	case err != nil:
-		return err
-	case v.State == store.VideoQueued || v.State == store.VideoProcessing:
-		return p.first(ctx, v)
-	case v.Replacement != "":
-		return p.replacement(ctx, v)
 	}
-	return nil
+	return err
+}
+
+// one does some work for a video, which ends when the video is deleted.
+func (p *Processor) one(ctx context.Context, v store.Video, do func(context.Context, store.Video) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.mu.Lock()
+	p.current[v.ID] = cancel
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.current, v.ID)
+	}()
+	err := do(inner, v)
+	if errors.Is(context.Cause(inner), errDropped) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// errDropped is why the work for a deleted video ends.
+var errDropped = errors.New("the video was deleted")
+
+// stop ends the work for a video that was deleted.
+func (p *Processor) stop(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cancel := p.current[id]; cancel != nil {
+		cancel(errDropped)
+	}
 }
 
 // first makes a video that has no files yet.
 func (p *Processor) first(ctx context.Context, v store.Video) error {
 	if v.Attempts >= MaxTries {
-		return errors.Join(fmt.Errorf("%w: %d tries ended with the process", errGivenUp, v.Attempts), p.fail(ctx, v, failedKey))
+		return errors.Join(fmt.Errorf("%w: %d tries ended with the process", errGivenUp, v.Attempts), p.fail(ctx, v, failedKey, false))
 	}
 	p.busy.Store(true)
 	defer p.busy.Store(false)
@@ -259,8 +322,15 @@ func (p *Processor) first(ctx context.Context, v store.Video) error {
 	}
 	r.Review = p.cfg.Load().Review
 	done, err := p.videos.Processed(ctx, v.ID, r)
+	if errors.Is(err, store.ErrConflict) {
+		now, err2 := p.store.Video(ctx, v.ID)
+		if err2 != nil || now.SourceHash == v.SourceHash {
+			return errors.Join(err, err2)
+		}
+		err = protocol.Errorf(protocol.CodeUnknown, "noSuchVideo") // another file was uploaded: what was made is nobody's
+	}
 	if protocol.CodeOf(err) == protocol.CodeUnknown {
-		return p.blobs.Delete(ctx, r.Key+"/") // deleted meanwhile
+		return p.blobs.Delete(context.WithoutCancel(ctx), r.Key+"/")
 	}
 	if err != nil {
 		return err
@@ -284,6 +354,7 @@ func (p *Processor) replacement(ctx context.Context, v store.Video) error {
 	if err != nil {
 		return err
 	}
+	hash = v.Replacement
 	p.progress(v, 0)
 	defer p.forget(v.ID)
 	r, err := p.make(ctx, v, hash)
@@ -292,7 +363,7 @@ func (p *Processor) replacement(ctx context.Context, v store.Video) error {
 		if reason != "" {
 			return errors.Join(again, p.notReplaced(ctx, v, hash, reason))
 		}
-		_, err := p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, !p.blameless(ctx, again))
+		_, err := p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, hash, !p.blameless(ctx, again))
 		return errors.Join(again, err)
 	}
 	r.Review = p.cfg.Load().Review && hash != v.SourceHash // a moderator has seen this file
@@ -301,7 +372,7 @@ func (p *Processor) replacement(ctx context.Context, v store.Video) error {
 		if r.Key == v.Key {
 			return nil
 		}
-		return p.blobs.Delete(ctx, r.Key+"/") // deleted, or replaced again
+		return p.blobs.Delete(context.WithoutCancel(ctx), r.Key+"/") // deleted, or replaced again
 	}
 	if err != nil {
 		return err
@@ -352,7 +423,7 @@ func (p *Processor) make(ctx context.Context, v store.Video, hash string) (store
 		return store.VideoResult{}, err
 	}
 	return store.VideoResult{
-		Key: key, Width: r.Width, Height: r.Height, DurationMS: r.Duration.Milliseconds(), SizeBytes: r.Bytes, BitRateKbps: int64(r.BitRate),
+		Hash: hash, Key: key, Width: r.Width, Height: r.Height, DurationMS: r.Duration.Milliseconds(), SizeBytes: r.Bytes, BitRateKbps: int64(r.BitRate),
 	}, nil
 }
 
@@ -385,15 +456,15 @@ func sourceKey(hash string) (string, error) {
 // failed decides what an error means for a video that has no files yet.
 func (p *Processor) failed(ctx context.Context, v store.Video, err error) error {
 	reason, again := p.verdict(ctx, v, err)
-	switch reason {
-	case "":
-		_, err = p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, !p.blameless(ctx, again))
+	if reason == "" {
+		_, err = p.store.RequeueVideo(context.WithoutCancel(ctx), v.ID, v.SourceHash, !p.blameless(ctx, again))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
 		return errors.Join(again, err)
-	case failedKey: // its file stays, for another try by hand
-	default:
-		p.release(ctx, v)
 	}
-	return errors.Join(again, p.fail(ctx, v, reason))
+	// After our own failures its file stays, for another try by hand.
+	return errors.Join(again, p.fail(ctx, v, reason, reason != failedKey))
 }
 
 // verdict says what an error means: the reason of a failure for good, or "" and an
@@ -417,13 +488,15 @@ func (p *Processor) blameless(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, clip.ErrNoFFmpeg) || errors.Is(err, blob.ErrNoSpace) || errors.Is(err, syscall.ENOSPC)
 }
 
-// fail ends the processing of a video for good.
-func (p *Processor) fail(ctx context.Context, v store.Video, reason string) error {
-	v, err := p.videos.SetState(context.WithoutCancel(ctx), v.ID, store.VideoFailed, reason)
-	if protocol.CodeOf(err) == protocol.CodeUnknown {
-		return nil // deleted meanwhile
+// fail ends the processing of a video for good; with release its uploaded file is
+// let go.
+func (p *Processor) fail(ctx context.Context, v store.Video, reason string, release bool) error {
+	v, err := p.store.FailVideo(context.WithoutCancel(ctx), v.ID, v.SourceHash, reason, release)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+		return nil // deleted, or another file was uploaded meanwhile
 	}
 	if err == nil {
+		p.videos.Changed()
 		p.tell(v, StateName(v.State), 0)
 	}
 	return err
@@ -432,7 +505,7 @@ func (p *Processor) fail(ctx context.Context, v store.Video, reason string) erro
 // release lets the uploaded file of a video go; the next sweep deletes it if it is
 // no other's.
 func (p *Processor) release(ctx context.Context, v store.Video) {
-	if err := p.store.ForgetSource(context.WithoutCancel(ctx), v.ID); err != nil {
+	if err := p.store.ForgetSource(context.WithoutCancel(ctx), v.ID, v.SourceHash); err != nil {
 		p.log.Warn("uploaded file not released", "video", v.ID, "err", err)
 	}
 }
@@ -462,28 +535,34 @@ func (p *Processor) tell(v store.Video, state string, percent int) {
 // ladder makes the smaller renditions of a video that is there, and lets the
 // uploaded file go.
 func (p *Processor) ladder(ctx context.Context, id int64, attempt int) error {
-	v, err := p.store.Video(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (v.Key == "" || v.SourceHash == "") {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := p.renditions(ctx, v); err != nil {
-		_, refused := errors.AsType[*clip.RefusedError](err)
-		switch {
-		case refused, errors.Is(err, blob.ErrNotFound):
-			p.log.Warn("no renditions of this video", "video", id, "err", err)
-		case attempt >= MaxTries && !p.blameless(ctx, err):
-			return fmt.Errorf("%w: %w", errGivenUp, err) // its file stays, for another try by hand
-		default:
+	for {
+		v, err := p.store.Video(ctx, id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (v.Key == "" || v.SourceHash == "") {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
+		if err := p.one(ctx, v, p.renditions); err != nil {
+			_, refused := errors.AsType[*clip.RefusedError](err)
+			switch {
+			case refused, errors.Is(err, blob.ErrNotFound):
+				p.log.Warn("no renditions of this video", "video", id, "err", err)
+			case attempt >= MaxTries && !p.blameless(ctx, err):
+				return fmt.Errorf("%w: %w", errGivenUp, err) // its file stays, for another try by hand
+			default:
+				return err
+			}
+		}
+		now, err := p.store.Video(ctx, id)
+		if err == nil && (now.Key != v.Key || now.SourceHash != v.SourceHash) {
+			continue // it got other files meanwhile, which have no renditions yet
+		}
+		if err == nil && !p.cfg.Load().KeepSource {
+			p.release(ctx, v)
+		}
+		return nil
 	}
-	if !p.cfg.Load().KeepSource {
-		p.release(ctx, v)
-	}
-	return nil
 }
 
 // renditions makes the ladder in a folder beside a copy of the playlist that it
@@ -516,10 +595,12 @@ func (p *Processor) renditions(ctx context.Context, v store.Video) error {
 	if err != nil {
 		return err
 	}
+	size := int64(0)
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
 		}
+		size += folderBytes(filepath.Join(dir, e.Name()))
 		part := dir + "-" + e.Name() // PutDir takes only folders of the staging area itself
 		if err := os.Rename(filepath.Join(dir, e.Name()), part); err != nil {
 			return err
@@ -543,7 +624,18 @@ func (p *Processor) renditions(ctx context.Context, v store.Video) error {
 	if _, err := p.blobs.Put(ctx, v.Key+"/"+clip.Master, in); err != nil {
 		return err
 	}
-	return p.store.LadderMade(ctx, v.ID, v.Key)
+	return p.store.LadderMade(ctx, v.ID, v.Key, size)
+}
+
+// folderBytes is how much the files of a folder take.
+func folderBytes(dir string) (n int64) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if i, err := e.Info(); err == nil {
+			n += i.Size()
+		}
+	}
+	return n
 }
 
 // copyClip copies the playlist and the segments of a video to a folder.
@@ -600,8 +692,8 @@ func (p *Processor) tidy(ctx context.Context) {
 	t := time.NewTicker(cleanEvery)
 	defer t.Stop()
 	for round := 0; ; round++ {
-		if p.missed.Swap(false) {
-			if err := p.requeue(ctx); err != nil && ctx.Err() == nil {
+		if missed := p.missed.Swap(false); missed || round%requeueRounds == requeueRounds-1 {
+			if err := p.requeue(ctx, missed); err != nil && ctx.Err() == nil {
 				p.log.Warn("uploads not queued again", "err", err)
 				p.missed.Store(true)
 			}
@@ -622,9 +714,9 @@ func (p *Processor) tidy(ctx context.Context) {
 	}
 }
 
-// requeue puts everything that is to be made into the topics again; what is there
-// already is not put twice.
-func (p *Processor) requeue(ctx context.Context) error {
+// requeue puts everything that is to be made into the topics again, with renditions
+// these, too; what is there already is not put twice.
+func (p *Processor) requeue(ctx context.Context, renditions bool) error {
 	inState := func(state int) func(context.Context, int64, int) ([]store.Video, error) {
 		return func(ctx context.Context, after int64, limit int) ([]store.Video, error) {
 			return p.store.VideosInState(ctx, state, after, limit)
@@ -646,8 +738,8 @@ func (p *Processor) requeue(ctx context.Context) error {
 			}
 			for _, v := range list {
 				after = v.ID
-				if work.topic == p.later && p.cfg.Load().KeepSource {
-					continue // done, as a rule
+				if work.topic == p.later && (!renditions || p.cfg.Load().KeepSource) {
+					continue // done or given up, as a rule
 				}
 				if err := work.topic.Put(ctx, JobID(v.ID), nil, time.Time{}); err != nil {
 					return err

@@ -543,10 +543,218 @@ func TestAVideoGetsAnotherFile(t *testing.T) {
 	if len(w.files(v.Key+"/")) == 0 {
 		t.Error("the old files are gone while phones may be playing them")
 	}
+	if old, err := w.store.ServedVideo(t.Context(), 0, false, v.Key); err != nil || old.ID != v.ID {
+		t.Errorf("the old files are not served any more: %+v %v", old, err)
+	}
 	w.pass(2 * time.Hour)
+	if _, err := w.store.ServedVideo(t.Context(), 0, false, v.Key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("and after an hour they are: %v", err)
+	}
 	gone, err := w.store.GoneMedia(t.Context(), 10)
 	if err != nil || !slices.Equal(gone, []string{v.Key}) {
 		t.Errorf("%v %v", gone, err)
+	}
+}
+
+// slowFFmpeg waits while a file is there before it does its work.
+func slowFFmpeg(t *testing.T) (ffmpeg string, goOn func()) {
+	t.Helper()
+	ffmpeg = filepath.Join(t.TempDir(), "ffmpeg")
+	wait := filepath.Join(t.TempDir(), "wait")
+	if err := os.WriteFile(wait, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script(t, ffmpeg, `while [ -e '`+wait+`' ]; do sleep 0.05; done; exec /usr/bin/ffmpeg "$@"`)
+	return ffmpeg, func() {
+		if err := os.Remove(wait); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// small is another clip than makeClip's.
+func small(t *testing.T) []byte {
+	t.Helper()
+	return makeClip(t, "-f", "lavfi", "-i", "testsrc=s=96x128:r=25:d=2", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+}
+
+func (w *workshop) replace(c video.Caller, id int64, file []byte) store.Video {
+	w.t.Helper()
+	r, err := w.Receive(w.t.Context(), c, "b.mp4", bytes.NewReader(file))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer r.Drop()
+	v, err := w.Replace(w.t.Context(), c, r, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+func (w *workshop) processing(c video.Caller, id int64) {
+	w.t.Helper()
+	w.wait("processing", func() bool {
+		st, err := w.Status(w.t.Context(), c, id)
+		return err == nil && st.State == "processing"
+	})
+}
+
+func TestAnotherFileDuringTheFirstProcessingIsTheOneThatIsShown(t *testing.T) {
+	for name, first := range map[string]func() []byte{
+		"whole": func() []byte { return makeClip(t) }, "broken": func() []byte { b := makeClip(t); return b[:len(b)/2] },
+	} {
+		ffmpeg, goOn := slowFFmpeg(t)
+		w := openShop(t, shop{clips: clip.Config{FFmpeg: ffmpeg}})
+		alice := w.person("alice")
+		v := w.send(alice, "x", first())
+		w.run()
+		if name == "whole" {
+			w.processing(alice, v.ID)
+		}
+		promised := w.replace(alice, v.ID, small(t))
+		goOn()
+		w.wait("ready", func() bool {
+			got, err := w.store.Video(t.Context(), v.ID)
+			return err == nil && got.State == store.VideoReady
+		})
+		got, err := w.store.Video(t.Context(), v.ID)
+		if err != nil || got.Width != 96 || got.Key != promised.Key {
+			t.Errorf("%s: %+v %v, promised %s", name, got, err, promised.Key)
+		}
+		w.wait("only its own files", func() bool { return len(w.files(v.Key+"/")) == 0 })
+		w.wait("renditions of its own", func() bool {
+			got, err := w.store.Video(t.Context(), v.ID)
+			return err == nil && got.Ladder && got.SourceHash == ""
+		})
+	}
+}
+
+func TestAFileUploadedWhileAnotherReplacementIsMadeIsMadeToo(t *testing.T) {
+	ffmpeg, goOn := slowFFmpeg(t)
+	w := openShop(t, shop{clips: clip.Config{FFmpeg: ffmpeg}, cfg: &video.ProcessConfig{MaxBytes: 8 << 20}})
+	alice := w.person("alice")
+	goOn()
+	v := w.send(alice, "x", makeClip(t))
+	w.run()
+	w.until(alice, v.ID, "ready")
+	wait := filepath.Join(t.TempDir(), "wait")
+	if err := os.WriteFile(wait, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script(t, ffmpeg, `while [ -e '`+wait+`' ]; do sleep 0.05; done; exec /usr/bin/ffmpeg "$@"`)
+	w.replace(alice, v.ID, makeClip(t, "-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=2", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"))
+	w.processing(alice, v.ID)
+	w.replace(alice, v.ID, small(t))
+	if err := os.Remove(wait); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("the newest file", func() bool {
+		got, err := w.store.Video(t.Context(), v.ID)
+		return err == nil && got.Width == 96 && got.Replacement == ""
+	})
+	w.until(alice, v.ID, "ready")
+}
+
+func TestTheOwnerCannotUndoAModeratorsHide(t *testing.T) {
+	w := openShop(t, shop{})
+	alice := w.person("alice")
+	v := w.send(alice, "x", makeClip(t))
+	if _, err := w.Hide(t.Context(), v.ID, "spam"); err != nil {
+		t.Fatal(err)
+	}
+	w.replace(alice, v.ID, small(t))
+	w.run()
+	w.wait("an empty queue", func() bool { s := w.jobs.Stats(); return s.Depth+s.Leased == 0 })
+	if got, err := w.store.Video(t.Context(), v.ID); err != nil || got.State != store.VideoHidden || got.Reason != "spam" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err := w.Approve(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.until(alice, v.ID, "ready")
+	if got, err := w.store.Video(t.Context(), v.ID); err != nil || got.Width != 96 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestTheSameFileForOthersIsAnotherVideo(t *testing.T) {
+	w := openShop(t, shop{})
+	alice := w.person("alice")
+	file := makeClip(t)
+	send := func(visibility, upload string) store.Video {
+		r, err := w.Receive(t.Context(), alice, "a.mp4", bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Drop()
+		v, err := w.Submit(t.Context(), alice, r, video.Upload{Visibility: visibility, UploadID: upload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	public, private := send("", ""), send("private", "")
+	if public.ID == private.ID || private.Visibility != store.VideoPrivate {
+		t.Errorf("%+v %+v", public, private)
+	}
+	if again := send("private", ""); again.ID != private.ID {
+		t.Error("a retry is another video")
+	}
+	tus := send("private", "u1")
+	w.run()
+	w.wait("its file to be let go", func() bool {
+		v, err := w.store.Video(t.Context(), tus.ID)
+		return err == nil && v.SourceHash == "" && v.Key != ""
+	})
+	if again := send("private", "u1"); again.ID != tus.ID {
+		t.Error("an upload that is handed over twice is two videos")
+	}
+}
+
+func TestParallelUploadsKeepToTheQuota(t *testing.T) {
+	file := makeClip(t)
+	w := openShop(t, shop{cfg: &video.ProcessConfig{MaxBytes: 8 << 20, Quota: int64(len(file)) * 5 / 2}})
+	alice := w.person("alice")
+	var list []video.Received
+	for range 4 { // all arrive before the first is written down
+		r, err := w.Receive(t.Context(), alice, "a.mp4", bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	ok := 0
+	for i, r := range list {
+		_, err := w.Submit(t.Context(), alice, r, video.Upload{Title: strings.Repeat("x", i+1)})
+		r.Drop()
+		switch protocol.CodeOf(err) {
+		case protocol.CodeOK:
+			ok++
+		case protocol.CodeNoRoom:
+		default:
+			t.Error(err)
+		}
+	}
+	if ok != 2 {
+		t.Errorf("%d fit into the quota of two and a half", ok)
+	}
+}
+
+func TestDeletingAVideoStopsItsProcessing(t *testing.T) {
+	ffmpeg, goOn := slowFFmpeg(t)
+	w := openShop(t, shop{clips: clip.Config{FFmpeg: ffmpeg}})
+	alice := w.person("alice")
+	v := w.send(alice, "x", makeClip(t))
+	w.run()
+	w.processing(alice, v.ID)
+	if err := w.Delete(t.Context(), alice, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("an empty queue", func() bool { s := w.jobs.Stats(); return s.Depth+s.Leased+s.Dead == 0 })
+	goOn()
+	if left := w.files(v.Key + "/"); len(left) > 0 {
+		t.Errorf("files of it: %v", left)
 	}
 }
 

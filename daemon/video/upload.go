@@ -35,6 +35,9 @@ func (r Received) Drop() {
 const (
 	maxSourceName = 200 // bytes
 	copyBuffer    = 256 << 10
+	// sentAgain is for how long the same file with the same words is one video: the
+	// answer may have been lost.
+	sentAgain = 10 * time.Minute
 )
 
 // Room says how many bytes an upload of the caller may have, and counts it. Codes:
@@ -222,14 +225,15 @@ func (p *Processor) Submit(ctx context.Context, c Caller, r Received, u Upload) 
 	if err != nil {
 		return store.Video{}, err
 	}
+	n.Owner, n.UploadID, n.Quota = c.User, u.UploadID, p.cfg.Load().Quota
 	var v store.Video
 	err = p.keep(ctx, r, u.SourceHash, func() error {
-		if v, err = p.store.VideoBySource(ctx, c.User, u.SourceHash, n.Title); err == nil {
+		since := p.now().Add(-sentAgain).UnixMilli()
+		if v, err = p.store.VideoUploadedSince(ctx, c.User, u.SourceHash, n.Title, n.Visibility, since); err == nil && n.UploadID == "" {
 			return nil
 		}
-		n.Owner = c.User
 		v, err = p.store.CreateVideo(ctx, n)
-		return videoError(err)
+		return p.noteError(err)
 	})
 	if err != nil {
 		return v, err
@@ -243,6 +247,14 @@ func (p *Processor) Submit(ctx context.Context, c Caller, r Received, u Upload) 
 	return v, nil
 }
 
+// noteError is the error of writing down an upload.
+func (p *Processor) noteError(err error) error {
+	if errors.Is(err, store.ErrQuota) {
+		return protocol.Errorf(protocol.CodeNoRoom, "videoQuota", strconv.FormatInt(p.cfg.Load().Quota>>20, 10))
+	}
+	return videoError(err)
+}
+
 // Replace makes a received file the new file of a video of the caller, which is
 // shown as it was until that one is processed. Codes: CodeUnknown, CodeForbidden.
 func (p *Processor) Replace(ctx context.Context, c Caller, r Received, id int64) (store.Video, error) {
@@ -252,8 +264,10 @@ func (p *Processor) Replace(ctx context.Context, c Caller, r Received, id int64)
 	hash := hex.EncodeToString(r.file.SHA256())
 	var v store.Video
 	err := p.keep(ctx, r, hash, func() (err error) {
-		v, err = p.store.ReplaceSource(ctx, c.User, id, r.file.Size(), hash, r.name)
-		return videoError(err)
+		v, err = p.store.ReplaceSource(ctx, store.NewSource{
+			Owner: c.User, Video: id, SizeBytes: r.file.Size(), Hash: hash, Name: r.name, Quota: p.cfg.Load().Quota,
+		})
+		return p.noteError(err)
 	})
 	if err != nil {
 		return v, err

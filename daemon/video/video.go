@@ -115,6 +115,15 @@ type Service struct {
 	counts map[int64]store.VideoCounts // also those whose score is to be worked out again
 	seen   map[int64][]store.SeenVideo // by viewer
 	told   map[int64]store.Notice      // the newest for each user
+
+	onDrop atomic.Pointer[func(id int64)] // told of deleted videos
+}
+
+// dropped tells the processor that a video is gone.
+func (s *Service) dropped(id int64) {
+	if f := s.onDrop.Load(); f != nil {
+		(*f)(id)
+	}
 }
 
 // New checks what it is given and makes the service.

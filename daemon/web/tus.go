@@ -56,7 +56,7 @@ func (s *Server) callerOf(r *http.Request) (*api.Call, error) {
 }
 
 // finishTus makes a complete upload a video. It goes on when the client hangs up.
-func (s *Server) finishTus(r *http.Request, _ int64, path string, meta map[string]string) (any, error) {
+func (s *Server) finishTus(r *http.Request, upload, path string, meta map[string]string) (any, error) {
 	c, err := s.callerOf(r)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,9 @@ func (s *Server) finishTus(r *http.Request, _ int64, path string, meta map[strin
 		}
 		return said(c, s.replaced(c, &v)), nil
 	}
-	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, uploadOf(meta))
+	u := uploadOf(meta)
+	u.UploadID = upload
+	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, u)
 	if err != nil {
 		return nil, err
 	}

@@ -84,10 +84,10 @@ type Deps struct {
 	// Head refuses an upload by its first bytes, of which it gets HeadLen, or all.
 	Head    func(head []byte) error
 	HeadLen int
-	// Finish takes the file at path, which is moved away, and answers what the
+	// Finish takes an upload, the file at path, which is moved away, and answers what the
 	// client is told. An error refuses the upload for good. It may be called again
 	// for an upload that it has taken, when the process ended in between.
-	Finish func(r *http.Request, user int64, path string, meta map[string]string) (any, error)
+	Finish func(r *http.Request, upload, path string, meta map[string]string) (any, error)
 	// Refuse turns an error into an answer.
 	Refuse func(r *http.Request, err error) (status int, body any)
 	Logger *slog.Logger
@@ -176,7 +176,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		if err := s.catchUp(r, user, id); err != nil {
+		if err := s.catchUp(r, id); err != nil {
 			s.refuse(w, r, err)
 			return
 		}
@@ -261,7 +261,7 @@ func (s *Server) unfinished(user int64) (int, error) {
 // complete is called when the last byte is there.
 func (s *Server) complete(hook handler.HookEvent) (handler.HTTPResponse, error) {
 	req := requestOf(hook.Context)
-	body, err := s.finish(req.r, req.user, hook.Upload)
+	body, err := s.finish(req.r, hook.Upload)
 	if err != nil {
 		return handler.HTTPResponse{}, s.refusal(req.r, err)
 	}
@@ -273,7 +273,7 @@ func (s *Server) complete(hook handler.HookEvent) (handler.HTTPResponse, error) 
 
 // catchUp hands over an upload that was complete when the process ended, before
 // its client was answered: it would take it for done.
-func (s *Server) catchUp(r *http.Request, user int64, id string) error {
+func (s *Server) catchUp(r *http.Request, id string) error {
 	up, err := filestore.New(s.cfg.Dir).GetUpload(r.Context(), id)
 	if err != nil {
 		return nil //nolint:nilerr // tusd says so itself
@@ -282,20 +282,20 @@ func (s *Server) catchUp(r *http.Request, user int64, id string) error {
 	if err != nil || info.Offset != info.Size {
 		return err
 	}
-	_, err = s.finish(r, user, info)
+	_, err = s.finish(r, info)
 	return err
 }
 
 // finish hands over a complete upload, once.
-func (s *Server) finish(r *http.Request, user int64, info handler.FileInfo) ([]byte, error) {
-	body, err, _ := s.finishing.Do(info.ID, func() (any, error) { return s.hand(r, user, info) })
+func (s *Server) finish(r *http.Request, info handler.FileInfo) ([]byte, error) {
+	body, err, _ := s.finishing.Do(info.ID, func() (any, error) { return s.hand(r, info) })
 	if err != nil {
 		return nil, err
 	}
 	return body.([]byte), nil
 }
 
-func (s *Server) hand(r *http.Request, user int64, info handler.FileInfo) (body []byte, err error) {
+func (s *Server) hand(r *http.Request, info handler.FileInfo) (body []byte, err error) {
 	if body, err := os.ReadFile(s.file(info.ID, doneEnd)); err == nil {
 		return body, nil
 	}
@@ -308,7 +308,7 @@ func (s *Server) hand(r *http.Request, user int64, info handler.FileInfo) (body 
 	if err := os.Link(s.file(info.ID, ""), link); err != nil {
 		return nil, err
 	}
-	reply, err := s.deps.Finish(r, user, link, info.MetaData)
+	reply, err := s.deps.Finish(r, info.ID, link, info.MetaData)
 	if err != nil {
 		if status, _ := s.deps.Refuse(r, err); status < http.StatusInternalServerError {
 			s.remove(info.ID) // it stays refused
