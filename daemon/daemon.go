@@ -70,16 +70,17 @@ type Daemon struct {
 	sockets *sockets
 	control net.Listener
 
-	words   *wordList
-	account *account.Service
-	chat    *chat.Service
-	live    *live.Service
-	video   *video.Service
-	media   mediaParts
-	stream  *stream.Server
-	gateway *gateway.Gateway
-	web     *web.Server
-	admin   *control.Server
+	words    *wordList
+	account  *account.Service
+	chat     *chat.Service
+	live     *live.Service
+	video    *video.Service
+	media    mediaParts
+	stream   *stream.Server
+	controls *stream.Controls
+	gateway  *gateway.Gateway
+	web      *web.Server
+	admin    *control.Server
 
 	health   health
 	draining atomic.Bool
@@ -310,6 +311,10 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	}
 	for i, ln := range d.sockets.comet {
 		parts[fmt.Sprintf("comet %d", i)] = func(ctx context.Context) error { return d.gateway.ServeTCP(ctx, ln) }
+	}
+	for i, ln := range d.sockets.control {
+		srv := api.NewServer(d.controls, d.log)
+		parts[fmt.Sprintf("live control %d", i)] = func(ctx context.Context) error { return serveHTTP(ctx, srv, []net.Listener{ln}, grace) }
 	}
 	for i, ln := range d.sockets.rtmp {
 		parts[fmt.Sprintf("rtmp %d", i)] = func(ctx context.Context) error { return d.stream.ServeRTMP(ctx, ln) }

@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"packaging":         {},
 
 	"daemon/limit":        {},
+	"daemon/dial":         {},
 	"daemon/filter":       {},
 	"daemon/upload":       {"protocol", "store/blob", "daemon/limit"},
 	"daemon/account":      {"store", "store/", "protocol", "daemon/limit", "daemon/filter"},

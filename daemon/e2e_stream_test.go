@@ -7,7 +7,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -133,4 +136,60 @@ func TestALiveStreamIsWatchedInEveryWay(t *testing.T) {
 			t.Errorf("%s off air: %d", url, status)
 		}
 	}
+}
+
+func TestTheLiveControlAPI(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "GTIV_LIVE_RELAY_NETWORKS=127.0.0.0/8")
+	alice := must(s.register("alice"))(t)
+	room := must(s.call(request{method: http.MethodPost, path: "/live/create", token: alice.token, contentType: "application/json", body: `{"Title":"hello"}`}))(t)
+	id, key := room.value("RoomId"), room.value("Key")
+	b, err := os.ReadFile(filepath.Join(s.dir, "secrets", "control.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimSpace(string(b))
+	ask := func(path string) *reply {
+		return must(s.call(request{method: http.MethodGet, path: path, token: "Bearer " + token, port: 2010}))(t)
+	}
+	if rep := must(s.call(request{method: http.MethodGet, path: "/control/get?room=" + id, token: "x", port: 2010}))(t); rep.status != 403 || rep.value("status") != "403" {
+		t.Errorf("without the token: %s", rep)
+	}
+	if rep := ask("/control/get?room=" + id); rep.status != 200 || rep.value("data") != key {
+		t.Error(rep)
+	}
+	for path, status := range map[string]int{"/control/get": 400, "/control/get?room=5": 404, "/control/get?room=x": 404, "/stat/livestat?room=live/9": 404,
+		"/control/push?oper=start": 400, "/control/pull?oper=stop&app=live&name=" + id + "&url=rtmp://127.0.0.1/live/x": 404,
+		"/control/push?oper=start&app=live&name=" + id + "&url=file:///etc/passwd": 400} {
+		if rep := ask(path); rep.status != status || rep.value("status") != strconv.Itoa(status) {
+			t.Errorf("%s: %s", path, rep)
+		}
+	}
+	if rep := ask("/stat/livestat"); rep.status != 200 || !strings.Contains(string(rep.body), `"publishers":null,"players":null`) {
+		t.Error(rep)
+	}
+	s.publish(t, key)
+	eventually(t, "a publisher in the statistics", func() bool {
+		return strings.Contains(string(ask("/stat/livestat?room=live/"+id).body), `"key":"live/`+id)
+	})
+	// Its stream goes to a second room by a relay to ourselves.
+	bob := must(s.register("bob"))(t)
+	other := must(s.call(request{method: http.MethodPost, path: "/live/create", token: bob.token, contentType: "application/json", body: `{"Title":"copy"}`}))(t)
+	target := "rtmp://" + s.address(2011) + "/live/" + other.value("Key")
+	if rep := ask("/control/push?oper=start&app=live&name=" + id + "&url=" + target); rep.status != 200 {
+		t.Fatal(rep)
+	}
+	eventually(t, "the copy is on air", func() bool {
+		return strings.Contains(string(ask("/streams").body), `"key":"live/`+other.value("RoomId")+`"`)
+	})
+	if rep := ask("/control/push?oper=stop&app=live&name=" + id + "&url=" + target); rep.status != 200 {
+		t.Error(rep)
+	}
+	eventually(t, "the copy is off air", func() bool {
+		return !strings.Contains(string(ask("/streams").body), `"key":"live/`+other.value("RoomId")+`"`)
+	})
+	if rep := ask("/control/reset?room=" + id); rep.status != 200 || rep.value("data") == key {
+		t.Error(rep)
+	}
+	eventually(t, "nobody publishes with the old key", func() bool { return !strings.Contains(string(ask("/streams").body), `"key":"live/`+id+`"`) })
 }

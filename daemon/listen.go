@@ -20,6 +20,7 @@ const (
 	portWebSocket = 2005
 	portTLS       = 2006
 	portVideobiz  = 2009
+	portControl   = 2010 // loopback only
 	portRTMP      = 2011
 	portHLS       = 2012
 	portFLV       = 2013
@@ -38,8 +39,8 @@ var httpPorts = []struct {
 
 // sockets are all listeners of the daemon, bound before anything starts.
 type sockets struct {
-	comet, tls, http, rtmp []net.Listener
-	ports                  []protocol.Port
+	comet, tls, http, rtmp, control []net.Listener
+	ports                           []protocol.Port
 }
 
 // bind opens every socket. All failures are reported together, each with what
@@ -50,7 +51,7 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	}
 	s := &sockets{}
 	var errs []error
-	open := func(name string, port int, to *[]net.Listener) {
+	open := func(name string, port int, to *[]net.Listener, addresses ...string) {
 		lc := net.ListenConfig{}
 		if name == "comet" {
 			lc.Control = resetOnClose
@@ -65,11 +66,12 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 			s.ports = append(s.ports, protocol.Port{Name: name, Network: "tcp", Address: ln.Addr().String()})
 		}
 	}
-	open("comet", portComet, &s.comet)
-	open("tls", portTLS, &s.tls)
-	open("rtmp", portRTMP, &s.rtmp)
+	open("comet", portComet, &s.comet, addresses...)
+	open("tls", portTLS, &s.tls, addresses...)
+	open("rtmp", portRTMP, &s.rtmp, addresses...)
+	open("administration", portControl, &s.control, "127.0.0.1")
 	for _, p := range httpPorts {
-		open(p.name, p.port, &s.http)
+		open(p.name, p.port, &s.http, addresses...)
 	}
 	if len(errs) > 0 {
 		s.close()
@@ -105,7 +107,7 @@ func listenTCP(ctx context.Context, lc net.ListenConfig, address string, port in
 }
 
 func (s *sockets) close() {
-	for _, list := range [][]net.Listener{s.comet, s.tls, s.http, s.rtmp} {
+	for _, list := range [][]net.Listener{s.comet, s.tls, s.http, s.rtmp, s.control} {
 		for _, ln := range list {
 			_ = ln.Close()
 		}

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,20 @@ func secret(dataDir, name string, size int) ([]byte, error) {
 	b = make([]byte, size)
 	rand.Read(b) //nolint:errcheck // never fails since Go 1.24
 	return b, writeSecret(path, b)
+}
+
+// textSecret reads DIR/secrets/name, a line of text that people copy, or makes it.
+func textSecret(dataDir, name string) (string, error) {
+	path := filepath.Join(dataDir, secretsDir, name)
+	b, err := os.ReadFile(path) //nolint:gosec // a file of ours
+	if text := strings.TrimSpace(string(b)); err == nil && len(text) >= 16 {
+		return text, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	text := rand.Text() + rand.Text()
+	return text, writeSecret(path, []byte(text+"\n"))
 }
 
 // writeSecret stores a file of mode 0600, whole or not at all.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"gtiv/daemon/dial"
 	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
 	"gtiv/daemon/stream"
@@ -57,6 +58,30 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 		NotFound: func(w http.ResponseWriter, r *http.Request) { d.web.NotFound(w, r) },
 		Still:    still.Still,
 		Log:      d.log.With("component", "stream"),
+	})
+	token, err := textSecret(d.opt.Data, "control.token")
+	if err != nil {
+		return err
+	}
+	key := func(reset bool) func(ctx context.Context, room string) (string, error) {
+		return func(ctx context.Context, room string) (string, error) {
+			id, err := strconv.ParseInt(room, 10, 64)
+			if err != nil {
+				return "", stream.ErrNoRoom
+			}
+			key, err := d.live.AnyKey(ctx, id, reset)
+			if protocol.CodeOf(err) == protocol.CodeUnknown {
+				err = stream.ErrNoRoom
+			}
+			return key, err
+		}
+	}
+	outgoing := &dial.Dialer{Allow: d.opt.Config.Live.RelayNetworks}
+	d.controls = d.stream.NewControls(token, stream.ControlDeps{
+		Key: key(false), Reset: key(true),
+		// A deleted key is another one that nobody knows.
+		Delete: func(ctx context.Context, room string) error { _, err := key(true)(ctx, room); return err },
+		Dial:   outgoing.DialContext,
 	})
 	return d.store.NobodyOnAir(ctx)
 }

@@ -58,6 +58,21 @@ func (s *Service) ResetKey(ctx context.Context, c Caller, room int64) (string, e
 	return key, nil
 }
 
+// AnyKey is Key of a room, whoever owns it, for administrators; with reset it is
+// another one, and who publishes goes off air. Code: CodeUnknown.
+func (s *Service) AnyKey(ctx context.Context, room int64, reset bool) (string, error) {
+	if !reset {
+		key, err := s.store.LiveKey(ctx, 0, room, newKey())
+		return key, liveError(err)
+	}
+	key := newKey()
+	if err := s.store.ResetLiveKey(ctx, 0, room, key); err != nil {
+		return "", liveError(err)
+	}
+	s.offAir(room)
+	return key, nil
+}
+
 // ownRoom is room, or with 0 the one of the caller.
 func (s *Service) ownRoom(ctx context.Context, c Caller, room int64) (int64, error) {
 	if room != 0 {

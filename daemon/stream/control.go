@@ -1,0 +1,329 @@
+package stream
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"gtiv/media"
+	"gtiv/media/rtmp"
+)
+
+// Controls is the control API of the original's stream server (wire.md 11.2), on its
+// own port.
+type Controls struct {
+	s *Server
+	// Token must come with every request.
+	token string
+	deps  ControlDeps
+	mux   *http.ServeMux
+
+	mu     sync.Mutex
+	relays map[relayKey]*relay
+}
+
+// ControlDeps are the rules behind the control API. All are required.
+type ControlDeps struct {
+	// Key answers the key of a room; Reset gives it another one, Delete takes it away.
+	// ErrNoRoom.
+	Key, Reset func(ctx context.Context, room string) (string, error)
+	Delete     func(ctx context.Context, room string) error
+	// Dial opens connections of relays.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// ErrNoRoom means that there is no such room.
+var ErrNoRoom = errors.New("no such room")
+
+// relayKey names a relay.
+type relayKey struct {
+	push      bool
+	room, url string
+}
+
+type relay struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// maxRelays bounds the relays of all rooms.
+const maxRelays = 100
+
+// NewControls makes the handler. token must not be empty.
+func (s *Server) NewControls(token string, deps ControlDeps) *Controls {
+	c := &Controls{s: s, token: token, deps: deps, mux: http.NewServeMux(), relays: map[relayKey]*relay{}}
+	c.mux.HandleFunc("/control/get", c.key(deps.Key))
+	c.mux.HandleFunc("/control/reset", c.key(deps.Reset))
+	c.mux.HandleFunc("/control/delete", c.delete)
+	c.mux.HandleFunc("/control/push", func(w http.ResponseWriter, r *http.Request) { c.relay(w, r, true) })
+	c.mux.HandleFunc("/control/pull", func(w http.ResponseWriter, r *http.Request) { c.relay(w, r, false) })
+	c.mux.HandleFunc("/stat/livestat", c.stat)
+	c.mux.HandleFunc("/streams", c.streams)
+	return c
+}
+
+// reply is every answer: the status stands in it, too.
+func reply(w http.ResponseWriter, status int, data any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Status int `json:"status"`
+		Data   any `json:"data"`
+	}{status, data}) // the client hung up
+}
+
+// ServeHTTP looks at the token and at the host: a page in somebody's browser must not
+// reach this by a name that leads here.
+func (c *Controls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !localHost(r.Host) {
+		reply(w, http.StatusForbidden, "wrong host")
+		return
+	}
+	token := strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	if token == "" {
+		token = r.FormValue("jwt")
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(c.token)) != 1 {
+		reply(w, http.StatusForbidden, "a token is needed: Authorization: Bearer, or jwt=")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	c.mux.ServeHTTP(w, r)
+}
+
+func localHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func (c *Controls) key(get func(ctx context.Context, room string) (string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		room := r.FormValue("room")
+		if room == "" {
+			reply(w, http.StatusBadRequest, "url: /control/get?room=<ROOM_NAME>")
+			return
+		}
+		key, err := get(r.Context(), room)
+		if err != nil {
+			c.failed(w, err)
+			return
+		}
+		reply(w, http.StatusOK, key)
+	}
+}
+
+func (c *Controls) failed(w http.ResponseWriter, err error) {
+	if errors.Is(err, ErrNoRoom) {
+		reply(w, http.StatusNotFound, "room not found")
+		return
+	}
+	c.s.log.Warn("control call failed", "err", err)
+	reply(w, http.StatusInternalServerError, "internal error")
+}
+
+func (c *Controls) delete(w http.ResponseWriter, r *http.Request) {
+	room := r.FormValue("room")
+	if room == "" {
+		reply(w, http.StatusBadRequest, "url: /control/delete?room=<ROOM_NAME>")
+		return
+	}
+	if err := c.deps.Delete(r.Context(), room); err != nil {
+		c.failed(w, err)
+		return
+	}
+	reply(w, http.StatusOK, "Ok")
+}
+
+// relay starts and stops a relay.
+func (c *Controls) relay(w http.ResponseWriter, r *http.Request, push bool) {
+	oper, app, name, url := r.FormValue("oper"), r.FormValue("app"), r.FormValue("name"), r.FormValue("url")
+	if oper == "" || app != "live" || name == "" || url == "" {
+		reply(w, http.StatusBadRequest, "control push or pull parameter error: oper=start|stop, app=live, name and url are needed")
+		return
+	}
+	key := relayKey{push, name, url}
+	switch oper {
+	case "start":
+		switch err := c.start(key); {
+		case errors.Is(err, errRelays):
+			reply(w, http.StatusServiceUnavailable, err.Error())
+		case err != nil:
+			reply(w, http.StatusBadRequest, err.Error())
+		default:
+			reply(w, http.StatusOK, "relay of "+name+" started")
+		}
+	case "stop":
+		if !c.stop(key) {
+			reply(w, http.StatusNotFound, "session not found")
+			return
+		}
+		reply(w, http.StatusOK, "relay of "+name+" stopped")
+	default:
+		reply(w, http.StatusBadRequest, "oper is start or stop")
+	}
+}
+
+var errRelays = errors.New("too many relays")
+
+// start starts a relay, which goes on until it is stopped. One that is there stays.
+func (c *Controls) start(key relayKey) error {
+	c.s.mu.Lock()
+	ctx := c.s.ctx
+	c.s.mu.Unlock()
+	if ctx == nil {
+		return errors.New("shutting down")
+	}
+	if !strings.HasPrefix(key.url, "rtmp://") && !strings.HasPrefix(key.url, "rtmps://") {
+		return errors.New("url must begin with rtmp:// or rtmps://")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.relays[key] != nil {
+		return nil
+	}
+	if len(c.relays) >= maxRelays {
+		return errRelays
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	l := &relay{cancel: cancel, done: make(chan struct{})}
+	c.relays[key] = l
+	c.s.work.Add(1)
+	go func() { // ends with stop, or with the daemon
+		defer c.s.work.Done()
+		defer close(l.done)
+		c.keep(ctx, key)
+	}()
+	return nil
+}
+
+func (c *Controls) stop(key relayKey) bool {
+	c.mu.Lock()
+	l := c.relays[key]
+	delete(c.relays, key)
+	c.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	l.cancel()
+	<-l.done
+	return true
+}
+
+// Times between two tries of a relay.
+const (
+	relayFirst = time.Second
+	relayMost  = time.Minute
+)
+
+// keep tries again and again.
+func (c *Controls) keep(ctx context.Context, key relayKey) {
+	wait := relayFirst
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := c.once(ctx, key)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > relayMost {
+			wait = relayFirst
+		}
+		c.s.log.Info("relay ended, trying again", "room", key.room, "push", key.push, "wait", wait, "err", err)
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, relayMost)
+	}
+}
+
+func (c *Controls) once(ctx context.Context, key relayKey) error {
+	kick, cancel := context.WithCancel(ctx)
+	defer cancel()
+	session := &media.Session{Room: key.room, Publish: !key.push, Protocol: media.ProtocolRelay, Began: time.Now(), Kick: cancel, Note: "relay"}
+	remove, err := c.s.sessions.Add(session)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	l := &rtmp.Relay{Dial: c.deps.Dial, Session: session}
+	if !key.push {
+		return l.Pull(kick, key.url, c.s.hub, key.room)
+	}
+	stream := c.s.hub.Stream(key.room)
+	if stream == nil {
+		return errors.New("not on air")
+	}
+	return l.Push(kick, key.url, stream)
+}
+
+// stat is GET /stat/livestat.
+func (c *Controls) stat(w http.ResponseWriter, r *http.Request) {
+	room := strings.TrimPrefix(r.FormValue("room"), "live/")
+	if room != "" && c.s.hub.Stream(room) == nil {
+		reply(w, http.StatusNotFound, "room not found")
+		return
+	}
+	type stat struct {
+		Key             string `json:"key"`
+		URL             string `json:"url"`
+		StreamID        int64  `json:"stream_id"`
+		VideoTotalBytes int64  `json:"video_total_bytes"`
+		VideoSpeed      int64  `json:"video_speed"`
+		AudioTotalBytes int64  `json:"audio_total_bytes"`
+		AudioSpeed      int64  `json:"audio_speed"`
+	}
+	var all struct {
+		Publishers []stat `json:"publishers"` // null when there are none, as in the original
+		Players    []stat `json:"players"`
+	}
+	for _, v := range c.s.sessions.List(room) {
+		st := stat{Key: "live/" + v.Room, URL: v.Protocol + "://" + v.Address.String(), StreamID: v.ID}
+		seconds := max(int64(time.Since(v.Began).Seconds()), 1)
+		if !v.Publish {
+			st.VideoTotalBytes = v.Out.Load()
+			st.VideoSpeed = st.VideoTotalBytes * 8 / 1000 / seconds
+			all.Players = append(all.Players, st)
+			continue
+		}
+		if s := c.s.hub.Stream(v.Room); s != nil {
+			figures := s.Stats()
+			st.VideoTotalBytes, st.AudioTotalBytes = figures.VideoBytes, figures.AudioBytes
+			st.VideoSpeed, st.AudioSpeed = figures.VideoBytes*8/1000/seconds, figures.AudioBytes*8/1000/seconds
+		}
+		all.Publishers = append(all.Publishers, st)
+	}
+	reply(w, http.StatusOK, all)
+}
+
+// streams is GET /streams.
+func (c *Controls) streams(w http.ResponseWriter, _ *http.Request) {
+	type entry struct {
+		Key string `json:"key"`
+		ID  int64  `json:"id"`
+	}
+	all := struct {
+		Publishers []entry `json:"publishers"`
+		Players    []entry `json:"players"`
+	}{[]entry{}, []entry{}}
+	for _, v := range c.s.sessions.List("") {
+		e := entry{"live/" + v.Room, v.ID}
+		if v.Publish {
+			all.Publishers = append(all.Publishers, e)
+		} else {
+			all.Players = append(all.Players, e)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(all) // the client hung up
+}
