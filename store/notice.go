@@ -169,10 +169,15 @@ func (s *Store) Notices(ctx context.Context, user, before int64, limit int) ([]N
 	})
 }
 
-// UnreadNotices counts what a user has not read.
+// maxUnread bounds what is counted as unread.
+const maxUnread = 1000
+
+// UnreadNotices counts what a user has not read of what Notices lists.
 func (s *Store) UnreadNotices(ctx context.Context, user int64) (int64, error) {
 	var n int64
-	err := s.viewRow(ctx, `SELECT count(*) FROM notice WHERE user_id = ? AND read = 0`, user).Scan(&n)
+	err := s.viewRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM notice n LEFT JOIN video v ON v.id = n.video_id LEFT JOIN account a ON a.id = v.owner_id
+		WHERE n.user_id = ?1 AND n.read = 0 AND (n.video_id = 0 OR v.id IS NOT NULL AND `+videoVisible+`) LIMIT ?3)`,
+		user, s.now().UnixMilli(), maxUnread).Scan(&n)
 	return n, mapError(err)
 }
 

@@ -811,3 +811,38 @@ func TestWithReviewNobodySeesItBeforeAModerator(t *testing.T) {
 		t.Errorf("approved: %v", err)
 	}
 }
+
+func TestNothingIsLeftOfADeletedVideoInCountersAndNotices(t *testing.T) {
+	s := open(t, video.Config{})
+	ctx, alice, carol := t.Context(), s.person("alice"), s.person("carol")
+	v, err := s.store.CreateVideo(ctx, store.NewVideo{Owner: alice.User})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.FinishVideo(ctx, v.ID, store.VideoResult{Key: "2026/k"}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Comment(ctx, alice, v.ID, "hello @carol", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Comment(ctx, carol, v.ID, "hi", first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, unread, _, err := s.Notices(ctx, carol, 0); err != nil || unread != 1 {
+		t.Errorf("carol was mentioned: %d %v", unread, err)
+	}
+	if err := s.DeleteComment(ctx, alice, first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, alice, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if list, unread, _, err := s.Notices(ctx, carol, 0); err != nil || unread != 0 || len(list) != 0 {
+		t.Errorf("%v, %d unread, %v", list, unread, err)
+	}
+	wrong, err := s.store.RepairCounters(ctx, false)
+	if err != nil || len(wrong) != 0 {
+		t.Errorf("%v %v", wrong, err)
+	}
+}

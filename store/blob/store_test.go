@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"gtiv/store/blob"
 )
@@ -119,17 +118,14 @@ func TestReserveOfFreeSpaceIsKept(t *testing.T) {
 	}
 }
 
-func TestTemporaryFilesOfYesterdayAreSwept(t *testing.T) {
+func TestTemporaryFilesOfTheProcessBeforeAreSwept(t *testing.T) {
 	dir := t.TempDir()
 	k, _ := openStore(t, blob.Config{Dir: dir})
-	old, fresh := k.incoming(t, []byte("old")), k.incoming(t, []byte("fresh"))
+	k.put(t, "kept", "x")
+	left := k.incoming(t, []byte("half"))
 	folder := k.folder(t, map[string]string{"x": "x"})
-	yesterday := time.Now().Add(-25 * time.Hour)
-	if err := errors.Join(os.Chtimes(old.Path(), yesterday, yesterday), os.Chtimes(folder, yesterday, yesterday)); err != nil {
-		t.Fatal(err)
-	}
-	openStore(t, blob.Config{Dir: dir})
-	for path, want := range map[string]bool{old.Path(): false, folder: false, fresh.Path(): true} {
+	openStore(t, blob.Config{Dir: dir}) // as after kill -9
+	for path, want := range map[string]bool{left.Path(): false, folder: false, filepath.Join(dir, "kept"): true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s: %v", filepath.Base(path), err)
 		}
