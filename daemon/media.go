@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +108,7 @@ func (d *Daemon) makeMedia(context.Context) error {
 		Dir: filepath.Join(d.opt.Data, uploadsDir), Bucket: uploadBucket, MaxSize: int64(c.Video.MaxUpload), DayBytes: perDay, Keep: keep,
 	}, upload.Deps{
 		Blobs: d.media.blobs, Staging: d.media.staging, Token: d.media.token, Logger: d.log.With("component", "upload"),
-		May: d.mayUpload, Strip: stripFile,
+		May: d.mayUpload, Strip: stripFile, Address: func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
 	})
 	return err
 }
