@@ -63,7 +63,7 @@ func newSite(t *testing.T, dir string, room func(int64) error) *site {
 // do sends a request as a user; their address has the same number.
 func (s *site) do(user int, method, path string, body io.Reader, header ...string) (int, http.Header, string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, body)
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+"/files/"+path[strings.LastIndex(path, "/")+1:], body)
 	if err != nil {
 		s.t.Error(err)
 		return 0, nil, ""
@@ -202,10 +202,11 @@ func TestSlowSendersOfOneAddressTakeNotAllPlaces(t *testing.T) {
 		pr, pw := io.Pipe()
 		defer pw.Close()
 		go s.do(user, "PATCH", h.Get("Location"), pr, append(at(user), "Content-Type", "application/offset+octet-stream", "Upload-Offset", "0")...)
-		fmt.Fprint(pw, "0123456789")
+		go fmt.Fprint(pw, "0123456789")
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		status, h, body := s.do(5000, "POST", "/files/", nil, at(5000)...)
+	end := time.Now().Add(10 * time.Second)
+	for user := 5000; ; user++ {
+		status, h, body := s.do(user, "POST", "/files/", nil, at(user)...)
 		if status == 503 {
 			if h.Get("Retry-After") != "1" || h.Get("Content-Type") != "application/json; charset=utf-8" || !strings.Contains(body, "ERR_BUSY") {
 				t.Errorf("%v %s", h, body)
@@ -215,6 +216,7 @@ func TestSlowSendersOfOneAddressTakeNotAllPlaces(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("the last answer is %d %s", status, body)
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	if status, _, body := s.create(2, 10); status != 201 {
 		t.Errorf("from elsewhere: %d %s", status, body)
