@@ -28,6 +28,7 @@ const (
 	statusNoBucket   = 631
 	textNoUpload     = "no such uploadId"
 	textInternal     = "internal error"
+	textUnavailable  = "files cannot be stored at the moment"
 	textNoSpace      = "no space left on this server"
 	textTypeRefused  = "limited mimeType: this file type is forbidden to upload"
 	textImageRefused = "this image cannot be read or has too many pixels"
@@ -126,6 +127,9 @@ func (s *Server) errorReply(err error) (known bool, status int, body errorBody) 
 		return true, errType.status, errorBody{errType.text}
 	case errors.Is(err, errBody), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
 		return true, http.StatusBadRequest, errorBody{"the request broke off"}
+	}
+	if errors.Is(err, blob.ErrUnavailable) {
+		return false, http.StatusServiceUnavailable, errorBody{textUnavailable}
 	}
 	return false, statusInternal, errorBody{textInternal}
 }

@@ -108,6 +108,9 @@ type Deps struct {
 	// May says whether a user may upload now; nil means all may. The error's text
 	// is shown.
 	May func(ctx context.Context, user int64) error
+	// Deleted says whether the account of a user was deleted, whose files go then; nil
+	// means that none is.
+	Deleted func(ctx context.Context, user int64) (bool, error)
 	// Strip removes the place and other metadata from a video or sound at path, in
 	// place; nil leaves them. ErrMedia refuses the file.
 	Strip func(ctx context.Context, path string) error
@@ -130,6 +133,7 @@ type Server struct {
 	bytes   *limit.Window
 	uploads locks // by id of the upload
 	keys    locks // by key of the bucket
+	gone    chan int64
 }
 
 // New makes a Server. It touches no file.
@@ -151,6 +155,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		cfg: cfg, deps: deps, log: deps.Logger, mux: http.NewServeMux(),
 		active: limit.NewSeats(maxActive, maxActiveEach, maxActiveAddress), images: make(chan struct{}, 1),
 		starts: limit.NewBucket(deps.Now), bytes: limit.NewWindow(24*time.Hour, deps.Now),
+		gone: make(chan int64, maxGone),
 	}
 	const uploads = "/buckets/{bucket}/objects/{object}/uploads"
 	s.handle("POST /{$}", s.handleForm)

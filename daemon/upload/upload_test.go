@@ -561,6 +561,43 @@ func TestChatMediaExpiresAndTheRestStays(t *testing.T) {
 	}
 }
 
+func TestUploadsOfDeletedAccountsGo(t *testing.T) {
+	var gone atomic.Int64
+	s := newSite(t, func(_ *upload.Config, d *upload.Deps) {
+		d.Deleted = func(_ context.Context, u int64) (bool, error) { return u == gone.Load(), nil }
+	})
+	s.want(s.put("2026-11-23/a.amr", sound(10)), 200, "")
+	s.want(s.init("x.amr"), 200, "")
+	s.token = s.deps.Token.Sign(upload.NewPolicy("media", 10002, time.Now().Add(time.Hour)))
+	s.want(s.put("a.amr", sound(10)), 200, "")
+	left := func() int {
+		list, err := s.store.List(t.Context(), "u/", "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n, err := s.srv.ForgetDeleted(t.Context()); err != nil || n != 0 || left() != 2 {
+		t.Errorf("nobody was deleted: %d, %v", n, err)
+	}
+	gone.Store(user)
+	if n, err := s.srv.ForgetDeleted(t.Context()); err != nil || n != 1 || left() != 1 {
+		t.Errorf("%d, %v, %d files are left", n, err, left())
+	}
+	s.noUploads()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.srv.Run(ctx) }()
+	gone.Store(10002)
+	s.srv.Gone(10002)
+	for end := time.Now().Add(10 * time.Second); left() != 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	cancel()
+	if err := <-done; err != nil || left() != 0 {
+		t.Errorf("%v, %d files are left", err, left())
+	}
+}
+
 // What hangs up in the middle leaves nothing.
 func TestHangUpInTheMiddleLeavesNothing(t *testing.T) {
 	s := newSite(t, nil)

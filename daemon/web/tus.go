@@ -73,13 +73,13 @@ func (s *Server) finishTus(r *http.Request, _ int64, path string, meta map[strin
 		n, _ := strconv.ParseInt(id, 10, 64) // 0 is nobody's video
 		v, err := s.deps.Uploads.Replace(ctx, viewer(c), file, n)
 		if err != nil {
-			return nil, err
+			return nil, s.mediaError(err)
 		}
 		return said(c, s.replaced(c, &v)), nil
 	}
 	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, uploadOf(meta))
 	if err != nil {
-		return nil, err
+		return nil, s.mediaError(err)
 	}
 	return said(c, s.uploadReply(c, &v)), nil
 }
@@ -105,7 +105,7 @@ func (s *Server) refuseTus(r *http.Request, err error) (int, any, time.Duration)
 		e, status = protocol.Errorf(protocol.CodeFailed, "internal"), http.StatusInternalServerError
 	}
 	if status == 0 {
-		status = e.Code.HTTPStatus()
+		status = e.HTTPStatus()
 	}
 	head := protocol.Head{ApiCode: e.Code, ApiMessage: e.Text(c.Language), RetryAfter: int((e.RetryAfter + time.Second - 1) / time.Second)}
 	return status, head, e.RetryAfter

@@ -336,7 +336,7 @@ func (t *Table) failure(c *Call, route *Route, err error) (int, *protocol.Error)
 		if e.Err != nil {
 			t.cfg.Log.Debug("call refused", "req", c.ID, "path", route.Path, "user", c.Principal.User, "err", err)
 		}
-		return e.Code.HTTPStatus(), e
+		return e.HTTPStatus(), e
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
