@@ -62,7 +62,8 @@ type Staging struct {
 	dir string
 }
 
-// openStaging makes the folder and removes what was left behind in it.
+// openStaging makes the folder and removes everything in it: nobody else uses it, so
+// what is there was left behind by a process that was killed.
 func openStaging(cfg Config) (*Staging, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *Staging) sweep(age time.Duration) {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || s.cfg.Now().Sub(info.ModTime()) < age {
+		if err != nil || age > 0 && s.cfg.Now().Sub(info.ModTime()) < age {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {

@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"gtiv/store/blob"
 )
@@ -220,4 +222,21 @@ func FuzzCheckKey(f *testing.F) {
 			t.Errorf("key %q is the path %q, %v", key, rel, err)
 		}
 	})
+}
+
+func TestAServiceThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	s, err := blob.OpenS3(blob.S3Config{
+		Staging: blob.Config{Dir: t.TempDir(), MinFree: 1}, Endpoint: "http://127.0.0.1:1", Bucket: "media", Key: "k", Secret: "s", PathStyle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := s.Stat(ctx, "x"); !errors.Is(err, blob.ErrUnavailable) || errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("stat: %v", err)
+	}
+	if err := s.Check(ctx); err == nil {
+		t.Error("check of nothing")
+	}
 }
