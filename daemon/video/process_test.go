@@ -773,6 +773,33 @@ func TestFilesOfDeletedVideosGo(t *testing.T) {
 	w.wait("removal", func() bool { return len(w.files(v.Key+"/")) == 0 && len(w.files("src/")) == 0 })
 }
 
+func TestAFolderThatCannotBeRemovedKeepsNoOtherOne(t *testing.T) {
+	w := openShop(t, shop{})
+	alice := w.person("alice")
+	const good = "2026/00112233445566778899aabbccddeeff00112233"
+	for _, key := range []string{"2026/.no-key", good} {
+		v, err := w.store.CreateVideo(t.Context(), store.NewVideo{Owner: alice.User, Title: key})
+		if err == nil {
+			_, err = w.store.FinishVideo(t.Context(), v.ID, store.VideoResult{Key: key})
+		}
+		if err == nil {
+			err = w.Delete(t.Context(), alice, v.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, err := w.blobs.Incoming(10)
+	if err == nil {
+		_, err = w.blobs.Put(t.Context(), good+"/index.m3u8", in)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	w.wait("removal", func() bool { return len(w.files(good+"/")) == 0 })
+}
+
 func TestQuotaAndRateBoundUploads(t *testing.T) {
 	file := makeClip(t)
 	w := openShop(t, shop{cfg: &video.ProcessConfig{MaxBytes: 8 << 20, Quota: int64(len(file)) * 3 / 2, UploadsPerHour: 3}})
