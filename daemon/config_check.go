@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -122,6 +123,8 @@ func (k *checks) media(c Config) {
 	if c.Media.Store == MediaS3 {
 		k.bad(c.Media.S3Endpoint == "", "media.s3_endpoint", `is needed with media.store = "s3"`)
 		k.bad(c.Media.S3Bucket == "", "media.s3_bucket", `is needed with media.store = "s3"`)
+		k.bad(c.Media.S3Bucket != "" && !bucketName.MatchString(c.Media.S3Bucket), "media.s3_bucket",
+			"must be the name of a bucket: 3 to 63 of a-z, 0-9, dots and hyphens, with a letter or digit at both ends")
 		k.bad(c.Media.S3Key == "", "media.s3_key", `is needed with media.store = "s3"`)
 		k.bad(c.Media.S3Secret == "", "media.s3_secret", `is needed with media.store = "s3"`)
 	}
@@ -131,6 +134,9 @@ func (k *checks) media(c Config) {
 	}
 	k.bad(c.Qiniu.BaseURL != "" && !isWebURL(c.Qiniu.BaseURL), "qiniu.base_url", "must be an http or https address")
 }
+
+// bucketName is what S3 allows.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 func (k *checks) bad(wrong bool, key, text string) {
 	if !wrong {

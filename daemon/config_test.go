@@ -215,6 +215,18 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	}
 }
 
+func TestTheNameOfABucketIsChecked(t *testing.T) {
+	for name, good := range map[string]bool{
+		"media": true, "my.media-1": true, strings.Repeat("x", 63): true,
+		"My": false, "ab": false, "my_media": false, "media/x": false, "-media": false, strings.Repeat("x", 64): false,
+	} {
+		file := writeConfig(t, "gtiv.toml", "[media]\nstore = \"s3\"\ns3_endpoint = \"https://s3.example.org\"\ns3_key = \"k\"\ns3_secret = \"s\"\ns3_bucket = \""+name+"\"\n")
+		if _, err := daemon.Load(file, "", nil); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestWrongFilesAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"line 2":                    "[site]\nname =\n",

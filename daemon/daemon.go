@@ -190,9 +190,14 @@ func (d *Daemon) makeFeatures(ctx context.Context) error {
 		Unfriended: d.chat.Unfriended,
 		Leaving:    d.chat.QuitAll,
 		QuitTexts:  d.chat.QuitTexts(),
-		Gone:       func(ctx context.Context, user int64) { d.live.OwnerGone(ctx, user) },
-		Censor:     d.words.censor,
-		Evict:      func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
+		Gone: func(ctx context.Context, user int64) {
+			d.live.OwnerGone(ctx, user)
+			if d.media.upload != nil {
+				d.media.upload.Gone(user)
+			}
+		},
+		Censor: d.words.censor,
+		Evict:  func(banned func(netip.Addr) bool) { d.gateway.CloseBanned(banned) },
 	})
 	if err != nil {
 		return err
@@ -222,7 +227,7 @@ func (d *Daemon) makeFront(context.Context) error {
 		},
 	}, web.Deps{
 		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
-		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, UploadToken: d.uploadToken,
+		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, Deleted: d.deleted, UploadToken: d.uploadToken,
 		Mount:       map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
 		LiveCover:   func(room int64) string { return d.stream.Cover(strconv.FormatInt(room, 10)) },
 		LiveViewers: func(room int64) int { return d.stream.Sessions().Viewers(strconv.FormatInt(room, 10)) },
@@ -255,7 +260,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
-		"blob": d.media.staging.Run, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run,
+		"blob": d.runBlobs, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}

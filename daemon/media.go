@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +84,22 @@ func (d *Daemon) openBlobs(context.Context) error {
 	return nil
 }
 
+// checkTime bounds the first look at an S3 bucket.
+const checkTime = 15 * time.Second
+
+// runBlobs looks whether the bucket is there, for the log, and sweeps.
+func (d *Daemon) runBlobs(ctx context.Context) error {
+	if s, ok := d.media.blobs.(*blob.S3); ok {
+		limited, cancel := context.WithTimeout(ctx, checkTime)
+		if err := s.Check(limited); err != nil && ctx.Err() == nil {
+			d.log.Error("the S3 bucket cannot be used; check [media]. Uploads and videos fail until it answers",
+				"endpoint", d.opt.Config.Media.S3Endpoint, "bucket", d.opt.Config.Media.S3Bucket, "err", err)
+		}
+		cancel()
+	}
+	return d.media.staging.Run(ctx)
+}
+
 // makeMedia builds what takes and processes uploads.
 func (d *Daemon) makeMedia(context.Context) error {
 	c := d.opt.Config
@@ -106,7 +124,7 @@ func (d *Daemon) makeMedia(context.Context) error {
 		Dir: filepath.Join(d.opt.Data, uploadsDir), Bucket: uploadBucket, MaxSize: int64(c.Video.MaxUpload), DayBytes: perDay, Keep: keep,
 	}, upload.Deps{
 		Blobs: d.media.blobs, Staging: d.media.staging, Token: d.media.token, Logger: d.log.With("component", "upload"),
-		May: d.mayUpload, Strip: stripFile,
+		May: d.mayUpload, Deleted: d.deleted, Strip: stripFile, Address: func(r *http.Request) netip.Addr { return d.web.ClientAddress(r) },
 	})
 	return err
 }
@@ -179,6 +197,15 @@ func (d *Daemon) mayUpload(ctx context.Context, user int64) error {
 		return errNoAccount
 	}
 	return err
+}
+
+// deleted says whether an account is no more.
+func (d *Daemon) deleted(ctx context.Context, user int64) (bool, error) {
+	a, err := d.store.Account(ctx, user)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil
+	}
+	return a.DeletedAt != 0, err
 }
 
 // stripFile removes what a video or sound says of its place.

@@ -61,8 +61,17 @@ type Error struct {
 	Code       Code
 	Key        string        // text key, see Text
 	Args       []string      // fill {0}, {1}, … of the text
-	RetryAfter time.Duration // only with CodeTooOften
+	RetryAfter time.Duration // with CodeTooOften, and where waiting helps
+	Status     int           // of HTTP, 0: the code's
 	Err        error         // the cause, for the log; may be nil
+}
+
+// HTTPStatus is the status of the answer.
+func (e *Error) HTTPStatus() int {
+	if e.Status != 0 {
+		return e.Status
+	}
+	return e.Code.HTTPStatus()
 }
 
 // Errorf makes an Error from a text key and its arguments.

@@ -146,6 +146,10 @@ type NoticeShown struct {
 	Comment string // its text, "" none or deleted
 }
 
+// noticeVisible is whether the user ?1 may still see what the notice n is about at
+// the time ?2; the query joins its video v and the account a of its owner.
+const noticeVisible = `(n.video_id = 0 OR v.id IS NOT NULL AND ` + videoVisible + `)`
+
 // Notices lists a user's notices, newest first, behind the one with the id
 // before (0: from the newest). Those about videos that the user may not see any
 // more are left out.
@@ -158,7 +162,7 @@ func (s *Store) Notices(ctx context.Context, user, before int64, limit int) ([]N
 		coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.avatar, ''), coalesce(p.version, 0), coalesce(p.username, '')
 		FROM notice n LEFT JOIN video v ON v.id = n.video_id LEFT JOIN account a ON a.id = v.owner_id
 		LEFT JOIN comment o ON o.id = n.comment_id LEFT JOIN account p ON p.id = n.actor_id
-		WHERE n.user_id = ?1 AND n.id < ?3 AND (n.video_id = 0 OR v.id IS NOT NULL AND `+videoVisible+`) ORDER BY n.id DESC LIMIT ?4`,
+		WHERE n.user_id = ?1 AND n.id < ?3 AND `+noticeVisible+` ORDER BY n.id DESC LIMIT ?4`,
 		user, s.now().UnixMilli(), before, limit)
 	return collect(rows, err, func(r scanner) (NoticeShown, error) {
 		var n NoticeShown
@@ -169,10 +173,14 @@ func (s *Store) Notices(ctx context.Context, user, before int64, limit int) ([]N
 	})
 }
 
-// UnreadNotices counts what a user has not read.
+// maxUnread bounds what is counted as unread.
+const maxUnread = 1000
+
+// UnreadNotices counts what a user has not read of what Notices lists.
 func (s *Store) UnreadNotices(ctx context.Context, user int64) (int64, error) {
 	var n int64
-	err := s.viewRow(ctx, `SELECT count(*) FROM notice WHERE user_id = ? AND read = 0`, user).Scan(&n)
+	err := s.viewRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM notice n LEFT JOIN video v ON v.id = n.video_id LEFT JOIN account a ON a.id = v.owner_id
+		WHERE n.user_id = ?1 AND n.read = 0 AND `+noticeVisible+` LIMIT ?3)`, user, s.now().UnixMilli(), maxUnread).Scan(&n)
 	return n, mapError(err)
 }
 

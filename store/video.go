@@ -373,8 +373,8 @@ func (tx *Tx) dropVideo(v Video) error {
 		{`DELETE FROM video_collect WHERE video_id = ?`, []any{v.ID}},
 		{`DELETE FROM video_tag WHERE video_id = ?`, []any{v.ID}},
 		{`DELETE FROM video_search WHERE rowid = ?`, []any{v.ID}},
-		{`DELETE FROM notice WHERE user_id = ? AND video_id = ?`, []any{v.Owner, v.ID}},
-		{`UPDATE comment SET gone = 1, content = '', reply_num = 0 WHERE video_id = ? AND gone = 0`, []any{v.ID}},
+		{`DELETE FROM notice WHERE video_id = ? AND video_id > 0`, []any{v.ID}},
+		{`UPDATE comment SET gone = 1, content = '', reply_num = 0 WHERE video_id = ?`, []any{v.ID}},
 		{`UPDATE video SET deleted_at = ?, support_num = 0, collect_num = 0, comment_num = 0, title = '' WHERE id = ?`, []any{tx.now, v.ID}},
 	} {
 		if err := tx.exec(q.query, q.args...); err != nil {

@@ -660,6 +660,46 @@ func TestCommentsRepliesAndTheirNotices(t *testing.T) {
 	noDrift(t, s)
 }
 
+func TestADeletedCommentWithRepliesIsCountedRightWhenItsVideoGoes(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	owner, fan := account(t, s, "o"), account(t, s, "f")
+	id := readyVideo(t, s, owner, "x", 0)
+	c, _, _ := s.AddComment(ctx, store.NewComment{Video: id, User: fan, Content: "one"})
+	_, _, _ = s.AddComment(ctx, store.NewComment{Video: id, User: owner, ReplyTo: c.ID, Content: "two"})
+	must[store.Comment](t)(s.DeleteComment(ctx, fan, false, c.ID))
+	must[store.Video](t)(s.DeleteVideo(ctx, owner, false, id))
+	noDrift(t, s)
+}
+
+func TestNoNoticeIsUnreadThatCannotBeSeen(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	owner, fan := account(t, s, "o"), account(t, s, "f")
+	check := func(when string, want int) {
+		t.Helper()
+		list, n := must[[]store.NoticeShown](t)(s.Notices(ctx, fan, 0, 10)), must[int64](t)(s.UnreadNotices(ctx, fan))
+		if len(list) != want || n != int64(want) {
+			t.Errorf("%s: %d are listed, %d unread, want %d", when, len(list), n, want)
+		}
+	}
+	id, second := readyVideo(t, s, owner, "one", 0), readyVideo(t, s, owner, "two", 0)
+	for _, v := range []int64{id, second} {
+		must[[]store.Notice](t)(s.NotifyVideo(ctx, v, []int64{fan}))
+	}
+	_, _, _ = s.AddComment(ctx, store.NewComment{Video: id, User: owner, Content: "@f", Mentions: []int64{fan}})
+	check("at first", 3)
+	must[store.Video](t)(s.DeleteVideo(ctx, owner, false, id))
+	check("one video is deleted", 1)
+	must[store.Video](t)(s.SetVideoState(ctx, second, store.VideoHidden, "rude"))
+	check("the other is hidden", 0)
+	must[store.Video](t)(s.SetVideoState(ctx, second, store.VideoReady, ""))
+	check("it is shown again", 1)
+	private := store.VideoPrivate
+	must[store.Video](t)(s.EditVideo(ctx, owner, second, store.VideoEdit{Visibility: &private}))
+	check("it is private", 0)
+}
+
 func TestNoticesAreReadAndBounded(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()

@@ -1,8 +1,15 @@
 package limit_test
 
 import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,7 +181,7 @@ func TestAddressKeyFoldsIPv6Subscribers(t *testing.T) {
 }
 
 func TestSlotsAreBoundedForAllAndForEach(t *testing.T) {
-	s := limit.NewSlots(3, 2)
+	s := limit.NewSlots[int](3, 2)
 	leave, ok := s.Enter(1)
 	if !ok {
 		t.Fatal("no place")
@@ -194,5 +201,79 @@ func TestSlotsAreBoundedForAllAndForEach(t *testing.T) {
 	leave()
 	if _, ok := s.Enter(1); !ok {
 		t.Error("a place that was left is not free")
+	}
+}
+
+func TestSeatsAreBoundedByUserAndByAddress(t *testing.T) {
+	s := limit.NewSeats(5, 2, 3)
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	leave, ok := s.Enter(1, here)
+	_, second := s.Enter(1, here)
+	_, third := s.Enter(2, here)
+	if !ok || !second || !third {
+		t.Fatal("no place")
+	}
+	if _, ok := s.Enter(1, there); ok {
+		t.Error("a third place for one user")
+	}
+	if _, ok := s.Enter(3, here); ok {
+		t.Error("a fourth place for one address")
+	}
+	leave()
+	if _, ok := s.Enter(3, here); !ok {
+		t.Error("a place that was left is not free")
+	}
+	if _, ok := s.Enter(1, there); !ok {
+		t.Error("what an address was refused counts for the user")
+	}
+}
+
+func TestPatientRefusesWhoTrickles(t *testing.T) {
+	for name, c := range map[string]struct {
+		chunk int
+		every time.Duration
+		ours  time.Duration // what we do with each piece
+		slow  bool
+	}{
+		"a byte now and then": {1, 20 * time.Millisecond, 0, true},
+		"fast enough":         {4096, 20 * time.Millisecond, 0, false},
+		"we are slow":         {64, 0, 30 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 1)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body := limit.NewPatient(w, r.Body, limit.Pace{Idle: time.Minute, Most: time.Minute, Rate: 8 << 10, Window: 200 * time.Millisecond})
+				b := make([]byte, 4096)
+				var err error
+				for err == nil {
+					_, err = body.Read(b)
+					time.Sleep(c.ours)
+				}
+				got <- err
+			}))
+			defer srv.Close()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			const pieces = 40
+			_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "+strconv.Itoa(pieces*c.chunk)+"\r\n\r\n")
+			for i := 0; i < pieces && err == nil; i++ {
+				time.Sleep(c.every)
+				_, err = conn.Write(make([]byte, c.chunk))
+			}
+			if err != nil && !c.slow {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-got:
+				if slow := errors.Is(err, os.ErrDeadlineExceeded); slow != c.slow {
+					t.Errorf("ended with %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("still reading")
+			}
+		})
 	}
 }

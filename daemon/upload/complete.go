@@ -66,6 +66,11 @@ func (s *Server) handleComplete(w http.ResponseWriter, r *http.Request) (any, er
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.enter(r, c.user)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var req completeRequest
 	b, err := io.ReadAll(s.body(w, r, maxComplete))
 	if err != nil {

@@ -1,7 +1,7 @@
 package upload
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -21,10 +21,13 @@ const (
 	formRoom = 64 << 10
 )
 
-// form is a form upload that is being read. The SDKs send token and key before
-// the file, and fields of their own behind it; any order is fine.
+// form is a form upload that is being read. The SDKs send the token before the
+// file; other fields come in any order.
 type form struct {
 	fields map[string]string
+	policy Policy // of the token
+	user   int64  // its owner, 0 as long as there was none
+	leave  func() // gives the place back
 	file   *blob.Incoming
 	etag   *ETag
 	crc    uint32
@@ -37,25 +40,28 @@ func (s *Server) handleForm(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := s.readForm(w, r, f); err != nil {
 		return nil, err
 	}
-	policy, user, err := s.authorize(r.Context(), f.fields["token"])
-	if err != nil {
-		return nil, err
+	if f.user == 0 {
+		_, _, err := s.authorize(r.Context(), f.fields["token"])
+		return nil, cmp.Or(err, error(errNoFile))
 	}
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if err := s.start(user); err != nil {
+	if err := s.start(f.user); err != nil {
 		return nil, err
 	}
-	if err := s.charge(user, f.file.Size()); err != nil {
+	if err := s.charge(f.user, f.file.Size()); err != nil {
 		return nil, err
 	}
-	return s.keep(r.Context(), policy, user, f.fields["key"], f.file, f.etag.String())
+	return s.keep(r.Context(), f.policy, f.user, f.fields["key"], f.file, f.etag.String())
 }
 
 func (f *form) close() {
 	if f.file != nil {
 		_ = f.file.Close() //nolint:errcheck // swept, if it does not go now
+	}
+	if f.leave != nil {
+		f.leave()
 	}
 }
 
@@ -73,7 +79,7 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, f *form) error
 		if err != nil {
 			return formError(err)
 		}
-		if err := s.readPart(r.Context(), f, part); err != nil {
+		if err := s.readPart(r, f, part); err != nil {
 			return err
 		}
 	}
@@ -88,17 +94,25 @@ func formError(err error) error {
 	return badRequest("malformed form: %v", err)
 }
 
-func (s *Server) readPart(ctx context.Context, f *form, part *multipart.Part) error {
+// readPart reads a field. A file is read only for somebody we know: strangers get
+// neither a place nor room on the disk.
+func (s *Server) readPart(r *http.Request, f *form, part *multipart.Part) error {
 	if name := part.FormName(); name != "file" {
 		return f.readField(name, part)
 	}
 	if f.file != nil {
 		return badRequest("two files in one form")
 	}
-	if token, ok := f.fields["token"]; ok { // no need to read it for nothing
-		if _, _, err := s.authorize(ctx, token); err != nil {
-			return err
-		}
+	token, ok := f.fields["token"]
+	if !ok {
+		return errLateToken
+	}
+	var err error
+	if f.policy, f.user, err = s.authorize(r.Context(), token); err != nil {
+		return err
+	}
+	if f.leave, err = s.enter(r, f.user); err != nil {
+		return err
 	}
 	return s.readFile(f, part)
 }
@@ -151,11 +165,8 @@ func (n *noting) Write(p []byte) (int, error) {
 	return k, err
 }
 
-// check says whether the form is whole.
+// check says whether the file is what was sent.
 func (f *form) check() error {
-	if f.file == nil {
-		return badRequest("no file in the form")
-	}
 	want := f.fields["crc32"]
 	if want == "" {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"gtiv/daemon/limit"
 	"gtiv/store/blob"
 )
 
@@ -27,6 +28,7 @@ const (
 	statusNoBucket   = 631
 	textNoUpload     = "no such uploadId"
 	textInternal     = "internal error"
+	textUnavailable  = "files cannot be stored at the moment"
 	textNoSpace      = "no space left on this server"
 	textTypeRefused  = "limited mimeType: this file type is forbidden to upload"
 	textImageRefused = "this image cannot be read or has too many pixels"
@@ -43,12 +45,15 @@ func (r *refusal) Error() string { return r.text }
 var (
 	errUnknown  = &refusal{http.StatusNotFound, "unknown path or method"}
 	errBusy     = &refusal{http.StatusServiceUnavailable, "too many uploads at once"}
+	errNoFile   = &refusal{http.StatusBadRequest, "no file in the form"}
 	errNoBucket = &refusal{statusNoBucket, "no such bucket"}
 	errNoUpload = &refusal{statusNoUpload, textNoUpload}
 	errExists   = &refusal{statusExists, "file exists"}
 	errTooBig   = &refusal{http.StatusRequestEntityTooLarge, "file is too large"}
 	errType     = &refusal{http.StatusForbidden, textTypeRefused}
 	errImage    = &refusal{http.StatusForbidden, textImageRefused}
+
+	errLateToken = &refusal{http.StatusUnauthorized, "bad token: it must come before the file"}
 )
 
 func badRequest(format string, args ...any) error {
@@ -75,13 +80,18 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, v any, err error)
 		if !known {
 			s.log.Error("upload", "err", err, "req", id, "remote", r.RemoteAddr)
 		}
-		s.drain(w, r)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			s.drain(w, r)
+		}
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // structs of texts and numbers
 	}
 	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b) //nolint:errcheck // the client hung up
 }
@@ -89,7 +99,8 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, v any, err error)
 // drain reads what a client still sends, up to the size of a form: it would not
 // look at the answer before.
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, s.body(w, r, s.cfg.MaxForm)) //nolint:errcheck // that is its fault
+	pace := limit.Pace{Idle: idleTime, Most: drainTime, Rate: minRate}
+	_, _ = io.Copy(io.Discard, limit.NewPatient(w, http.MaxBytesReader(w, r.Body, s.cfg.MaxForm), pace)) //nolint:errcheck // that is its fault
 }
 
 type errorBody struct {
@@ -116,6 +127,9 @@ func (s *Server) errorReply(err error) (known bool, status int, body errorBody) 
 		return true, errType.status, errorBody{errType.text}
 	case errors.Is(err, errBody), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
 		return true, http.StatusBadRequest, errorBody{"the request broke off"}
+	}
+	if errors.Is(err, blob.ErrUnavailable) {
+		return false, http.StatusServiceUnavailable, errorBody{textUnavailable}
 	}
 	return false, statusInternal, errorBody{textInternal}
 }

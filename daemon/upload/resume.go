@@ -152,6 +152,11 @@ func (s *Server) handlePart(w http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.enter(r, c.user)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	number, err := strconv.Atoi(r.PathValue("part"))
 	if err != nil || number < 1 || number > maxPart {
 		return nil, badRequest("part number: want 1 to %d", maxPart)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"gtiv/store/blob"
@@ -16,17 +17,27 @@ const (
 	sweepEvery  = time.Hour
 	expireEvery = 24 * time.Hour
 	sweepPage   = 1000
+	maxGone     = 256 // accounts that wait; the others go with the next sweep
 )
 
 // Run removes what has expired: unfinished uploads every hour, chat media every
-// day, and both soon after the start. It returns nil when ctx ends.
+// day, and both soon after the start; and what belongs to deleted accounts, at once
+// or, if that failed, with the chat media. It returns nil when ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	var expired time.Time
-	for wait := time.Minute; ; wait = sweepEvery {
+	wait := time.NewTimer(time.Minute)
+	defer wait.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(wait):
+		case user := <-s.gone:
+			if _, err := s.forget(ctx, user); err != nil && ctx.Err() == nil {
+				s.log.Warn("uploads of a deleted account not removed yet", "user", user, "err", err)
+			}
+			continue
+		case <-wait.C:
+			wait.Reset(sweepEvery)
 		}
 		if err := s.SweepUploads(); err != nil {
 			s.log.Warn("sweep unfinished uploads", "err", err)
@@ -42,7 +53,47 @@ func (s *Server) Run(ctx context.Context) error {
 		if n > 0 {
 			s.log.Info("chat media expired", "files", n)
 		}
+		if n, err = s.ForgetDeleted(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("remove uploads of deleted accounts", "err", err)
+		}
+		if n > 0 {
+			s.log.Info("uploads of deleted accounts removed", "accounts", n)
+		}
 	}
+}
+
+// Gone says that an account may have been deleted. It does not wait; Run looks.
+func (s *Server) Gone(user int64) {
+	select {
+	case s.gone <- user:
+	default: // the next sweep finds it
+	}
+}
+
+// ForgetDeleted removes the files of all deleted accounts. It answers of how many.
+func (s *Server) ForgetDeleted(ctx context.Context) (int, error) {
+	return s.eachFolder(ctx, "u/", func(name string) (int, error) {
+		user, err := strconv.ParseInt(name, 10, 64)
+		if err != nil {
+			return 0, nil //nolint:nilerr // not ours
+		}
+		return s.forget(ctx, user)
+	})
+}
+
+// forget removes the files of a user, if the account was deleted.
+func (s *Server) forget(ctx context.Context, user int64) (int, error) {
+	if s.deps.Deleted == nil {
+		return 0, nil
+	}
+	if deleted, err := s.deps.Deleted(ctx, user); err != nil || !deleted {
+		return 0, err
+	}
+	err := errors.Join(os.RemoveAll(s.userDir(user)), s.deps.Blobs.Delete(ctx, Prefix(user)))
+	if err != nil {
+		return 0, fmt.Errorf("remove uploads of a deleted account: %w", err)
+	}
+	return 1, nil
 }
 
 // SweepUploads removes resumable uploads that were not finished within two days.

@@ -22,6 +22,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -30,12 +31,19 @@ import (
 )
 
 const (
-	// maxActive bounds the requests whose body is being read.
-	maxActive = 256
+	// maxActive bounds the requests whose body is being read, maxActiveEach those of
+	// one user, maxActiveAddress those from one address.
+	maxActive        = 256
+	maxActiveEach    = 16
+	maxActiveAddress = 64
 	// idleTime is how long a client may send nothing, maxTime how long one request
-	// may take.
+	// may take; minRate bytes a second must come.
 	idleTime = 30 * time.Second
 	maxTime  = 30 * time.Minute
+	minRate  = 8 << 10
+	// drainTime is how long we read on what was refused, for a client that does not
+	// look at the answer before it has sent everything.
+	drainTime = time.Minute
 )
 
 // Config says what is taken.
@@ -94,9 +102,15 @@ type Deps struct {
 	Staging *blob.Staging // that of Blobs
 	Token   Token         // signs and verifies; see NewPolicy
 	Logger  *slog.Logger
+	// Address is where a request comes from; nil means the other end of the
+	// connection.
+	Address func(r *http.Request) netip.Addr
 	// May says whether a user may upload now; nil means all may. The error's text
 	// is shown.
 	May func(ctx context.Context, user int64) error
+	// Deleted says whether the account of a user was deleted, whose files go then; nil
+	// means that none is.
+	Deleted func(ctx context.Context, user int64) (bool, error)
 	// Strip removes the place and other metadata from a video or sound at path, in
 	// place; nil leaves them. ErrMedia refuses the file.
 	Strip func(ctx context.Context, path string) error
@@ -113,12 +127,13 @@ type Server struct {
 	log  *slog.Logger
 	mux  *http.ServeMux
 
-	active  chan struct{} // a slot for each body that is being read
+	active  *limit.Seats  // one for each body of a known user that is being read
 	images  chan struct{} // a slot for the image that is being made
 	starts  *limit.Bucket
 	bytes   *limit.Window
 	uploads locks // by id of the upload
 	keys    locks // by key of the bucket
+	gone    chan int64
 }
 
 // New makes a Server. It touches no file.
@@ -133,10 +148,14 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	if deps.Address == nil {
+		deps.Address = peer
+	}
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Logger, mux: http.NewServeMux(),
-		active: make(chan struct{}, maxActive), images: make(chan struct{}, 1),
+		active: limit.NewSeats(maxActive, maxActiveEach, maxActiveAddress), images: make(chan struct{}, 1),
 		starts: limit.NewBucket(deps.Now), bytes: limit.NewWindow(24*time.Hour, deps.Now),
+		gone: make(chan int64, maxGone),
 	}
 	const uploads = "/buckets/{bucket}/objects/{object}/uploads"
 	s.handle("POST /{$}", s.handleForm)
@@ -154,16 +173,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // handle mounts a handler whose answer is written as JSON.
 func (s *Server) handle(pattern string, h func(http.ResponseWriter, *http.Request) (any, error)) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case s.active <- struct{}{}:
-			defer func() { <-s.active }()
-		default:
-			s.reply(w, r, nil, errBusy)
-			return
-		}
 		v, err := h(w, r)
 		s.reply(w, r, v, err)
 	})
+}
+
+// peer is the other end of the connection.
+func peer(r *http.Request) netip.Addr {
+	a, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero address counts like any other
+	return a.Addr().Unmap().WithZone("")
+}
+
+// enter takes a place for a body of a user.
+func (s *Server) enter(r *http.Request, user int64) (leave func(), err error) {
+	leave, ok := s.active.Enter(user, s.deps.Address(r))
+	if !ok {
+		return nil, errBusy
+	}
+	return leave, nil
 }
 
 // result is what Qiniu answers when a file is stored.
@@ -215,5 +242,5 @@ func (s *Server) charge(user, n int64) error {
 
 // body bounds the body of a request in length and time.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, most int64) io.Reader {
-	return limit.NewPatient(w, http.MaxBytesReader(w, r.Body, most), idleTime, maxTime)
+	return limit.NewPatient(w, http.MaxBytesReader(w, r.Body, most), limit.Pace{Idle: idleTime, Most: maxTime, Rate: minRate})
 }

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -201,9 +202,10 @@ func TestFormUploadIsStoredUnderTheUser(t *testing.T) {
 	s.nothingLeft()
 }
 
-func TestFormFieldsMayComeInAnyOrder(t *testing.T) {
+func TestFormFieldsMayComeBehindTheFileButNotTheToken(t *testing.T) {
 	s := newSite(t, nil)
-	a := s.form([2]string{"file", sound(10)}, [2]string{"x:mine", "1"}, [2]string{"key", "k.amr"}, [2]string{"token", s.token})
+	s.want(s.form([2]string{"file", sound(10)}, [2]string{"key", "k.amr"}, [2]string{"token", s.token}), 401, "before the file")
+	a := s.form([2]string{"token", s.token}, [2]string{"file", sound(10)}, [2]string{"x:mine", "1"}, [2]string{"key", "k.amr"}, [2]string{"token", "x"})
 	s.want(a, 200, "")
 	if s.stored("k.amr") != sound(10) {
 		t.Error("other content")
@@ -559,6 +561,43 @@ func TestChatMediaExpiresAndTheRestStays(t *testing.T) {
 	}
 }
 
+func TestUploadsOfDeletedAccountsGo(t *testing.T) {
+	var gone atomic.Int64
+	s := newSite(t, func(_ *upload.Config, d *upload.Deps) {
+		d.Deleted = func(_ context.Context, u int64) (bool, error) { return u == gone.Load(), nil }
+	})
+	s.want(s.put("2026-11-23/a.amr", sound(10)), 200, "")
+	s.want(s.init("x.amr"), 200, "")
+	s.token = s.deps.Token.Sign(upload.NewPolicy("media", 10002, time.Now().Add(time.Hour)))
+	s.want(s.put("a.amr", sound(10)), 200, "")
+	left := func() int {
+		list, err := s.store.List(t.Context(), "u/", "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n, err := s.srv.ForgetDeleted(t.Context()); err != nil || n != 0 || left() != 2 {
+		t.Errorf("nobody was deleted: %d, %v", n, err)
+	}
+	gone.Store(user)
+	if n, err := s.srv.ForgetDeleted(t.Context()); err != nil || n != 1 || left() != 1 {
+		t.Errorf("%d, %v, %d files are left", n, err, left())
+	}
+	s.noUploads()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.srv.Run(ctx) }()
+	gone.Store(10002)
+	s.srv.Gone(10002)
+	for end := time.Now().Add(10 * time.Second); left() != 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	cancel()
+	if err := <-done; err != nil || left() != 0 {
+		t.Errorf("%v, %d files are left", err, left())
+	}
+}
+
 // What hangs up in the middle leaves nothing.
 func TestHangUpInTheMiddleLeavesNothing(t *testing.T) {
 	s := newSite(t, nil)
@@ -567,6 +606,7 @@ func TestHangUpInTheMiddleLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000000\r\n\r\n"+
+		"--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n"+s.token+"\r\n"+
 		"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n"+sound(1_000_000))
 	if err != nil {
 		t.Fatal(err)
@@ -590,6 +630,70 @@ func TestHangUpInTheMiddleLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(0)
+}
+
+// slowly sends the beginning of a form and goes on with nothing.
+func (s *site) slowly(fields string) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 2000000\r\n\r\n"+fields+
+		"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n#"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) temporary() int {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(s.cfg.Dir), "media", "tmp", "in-*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(files)
+}
+
+func TestStrangersWhoSendSlowlyTakeNoPlace(t *testing.T) {
+	s := newSite(t, nil)
+	for range 300 {
+		s.slowly("")
+	}
+	s.want(s.put("a.amr", sound(10)), 200, "")
+	if n := s.temporary(); n != 0 {
+		t.Errorf("%d files for strangers", n)
+	}
+}
+
+func TestOneWhoSendsSlowlyTakesNotAllPlaces(t *testing.T) {
+	s := newSite(t, func(_ *upload.Config, d *upload.Deps) {
+		d.Address = func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") }
+	})
+	tokenOf := func(user int64) string {
+		return s.deps.Token.Sign(upload.NewPolicy("media", user, time.Now().Add(time.Hour)))
+	}
+	wait := func(n int) {
+		for end := time.Now().Add(10 * time.Second); s.temporary() != n; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d uploads are under way, want %d", s.temporary(), n)
+			}
+		}
+	}
+	for range 16 {
+		s.slowly("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n" + s.token + "\r\n")
+	}
+	wait(16)
+	s.want(s.put("a.amr", sound(10)), 503, "too many uploads")
+	s.token = tokenOf(10002)
+	s.want(s.put("a.amr", sound(10)), 200, "")
+	for user := range int64(3) {
+		for range 16 {
+			s.slowly("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n" + tokenOf(20000+user) + "\r\n")
+		}
+	}
+	wait(64)
+	s.want(s.put("b.amr", sound(10)), 503, "too many uploads")
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

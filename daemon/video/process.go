@@ -753,33 +753,39 @@ func (p *Processor) requeue(ctx context.Context, renditions bool) error {
 	return nil
 }
 
-// clean deletes the files of videos that were deleted or replaced.
+// clean deletes the files of videos that were deleted or replaced. What cannot be
+// removed does not keep the rest.
 func (p *Processor) clean(ctx context.Context) error {
 	list, err := p.store.VideosToClean(ctx, listPage)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, v := range list {
-		if err := p.blobs.Delete(ctx, v.Key+"/"); err != nil {
+		err := p.blobs.Delete(ctx, v.Key+"/")
+		if err == nil {
+			err = p.store.VideoCleaned(ctx, v.ID)
+		}
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
-		if err := p.store.VideoCleaned(ctx, v.ID); err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
 	gone, err := p.store.GoneMedia(ctx, listPage)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	for _, key := range gone {
-		if err := p.blobs.Delete(ctx, key+"/"); err != nil {
+		err := p.blobs.Delete(ctx, key+"/")
+		if err == nil {
+			err = p.store.MediaRemoved(ctx, key)
+		}
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
-		if err := p.store.MediaRemoved(ctx, key); err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // sources is the folder of uploaded files.

@@ -773,6 +773,33 @@ func TestFilesOfDeletedVideosGo(t *testing.T) {
 	w.wait("removal", func() bool { return len(w.files(v.Key+"/")) == 0 && len(w.files("src/")) == 0 })
 }
 
+func TestAFolderThatCannotBeRemovedKeepsNoOtherOne(t *testing.T) {
+	w := openShop(t, shop{})
+	alice := w.person("alice")
+	const good = "2026/00112233445566778899aabbccddeeff00112233"
+	for _, key := range []string{"2026/.no-key", good} {
+		v, err := w.store.CreateVideo(t.Context(), store.NewVideo{Owner: alice.User, Title: key})
+		if err == nil {
+			_, err = w.store.FinishVideo(t.Context(), v.ID, store.VideoResult{Key: key})
+		}
+		if err == nil {
+			err = w.Delete(t.Context(), alice, v.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, err := w.blobs.Incoming(10)
+	if err == nil {
+		_, err = w.blobs.Put(t.Context(), good+"/index.m3u8", in)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	w.wait("removal", func() bool { return len(w.files(good+"/")) == 0 })
+}
+
 func TestQuotaAndRateBoundUploads(t *testing.T) {
 	file := makeClip(t)
 	w := openShop(t, shop{cfg: &video.ProcessConfig{MaxBytes: 8 << 20, Quota: int64(len(file)) * 3 / 2, UploadsPerHour: 3}})
@@ -809,5 +836,40 @@ func TestWithReviewNobodySeesItBeforeAModerator(t *testing.T) {
 	}
 	if _, err := w.store.ServedVideo(t.Context(), 0, false, key); err != nil {
 		t.Errorf("approved: %v", err)
+	}
+}
+
+func TestNothingIsLeftOfADeletedVideoInCountersAndNotices(t *testing.T) {
+	s := open(t, video.Config{})
+	ctx, alice, carol := t.Context(), s.person("alice"), s.person("carol")
+	v, err := s.store.CreateVideo(ctx, store.NewVideo{Owner: alice.User})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.FinishVideo(ctx, v.ID, store.VideoResult{Key: "2026/k"}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Comment(ctx, alice, v.ID, "hello @carol", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Comment(ctx, carol, v.ID, "hi", first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, unread, _, err := s.Notices(ctx, carol, 0); err != nil || unread != 1 {
+		t.Errorf("carol was mentioned: %d %v", unread, err)
+	}
+	if err := s.DeleteComment(ctx, alice, first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, alice, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if list, unread, _, err := s.Notices(ctx, carol, 0); err != nil || unread != 0 || len(list) != 0 {
+		t.Errorf("%v, %d unread, %v", list, unread, err)
+	}
+	wrong, err := s.store.RepairCounters(ctx, false)
+	if err != nil || len(wrong) != 0 {
+		t.Errorf("%v %v", wrong, err)
 	}
 }

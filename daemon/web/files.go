@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -102,10 +103,27 @@ func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, name string)
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey), errors.Is(err, store.ErrNotFound):
 		s.notFound(w, r)
 	case r.Context().Err() != nil: // the client hung up
+	case errors.Is(err, blob.ErrUnavailable):
+		e := s.unavailable(err)
+		w.Header().Set("Retry-After", "30")
+		api.WriteError(w, e.HTTPStatus(), e.Code, e.Text(s.table.Language(r)))
 	default:
 		s.log.Error("file not served", "path", r.URL.Path, "err", err)
 		api.WriteError(w, http.StatusInternalServerError, protocol.CodeFailed, protocol.Text(s.table.Language(r), "internal"))
 	}
+}
+
+// mediaError says so when it is not us who fail but what keeps the files.
+func (s *Server) mediaError(err error) error {
+	if errors.Is(err, blob.ErrUnavailable) {
+		return s.unavailable(err)
+	}
+	return err
+}
+
+func (s *Server) unavailable(err error) *protocol.Error {
+	s.log.Error("the store of media files does not answer", "err", err)
+	return &protocol.Error{Code: protocol.CodeNoRoom, Key: "mediaDown", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second, Err: err}
 }
 
 // mediaKey finds out which file is meant and whether the caller may have it.
@@ -135,6 +153,11 @@ func (s *Server) mediaKey(r *http.Request, name string) (key string, o blob.Opti
 	id, err := strconv.ParseInt(user, 10, 64)
 	if err != nil || sign != "" || id <= 0 || user != strconv.FormatInt(id, 10) {
 		return "", o, blob.ErrNotFound
+	}
+	if s.deps.Deleted != nil {
+		if gone, err := s.deps.Deleted(r.Context(), id); err != nil || gone {
+			return "", o, cmp.Or(err, error(blob.ErrNotFound))
+		}
 	}
 	if upload.Replaceable(file) {
 		o.CacheControl = blob.Revalidate

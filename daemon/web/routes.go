@@ -230,6 +230,9 @@ func (s *Server) mount(version string) error {
 		Description: "Parameters are accepted from the query, from a form and from a JSON body alike, names in any case, " +
 			"numbers as strings and strings as numbers. Every answer has ApiCode and ApiMessage.",
 	}
+	if s.tus != nil {
+		info.Description += "\n\n" + aboutTus
+	}
 	s.mux.Handle("GET /docs", s.once(func() (http.Handler, error) { return pages.Docs(info, s.Calls()) }))
 	s.mux.Handle("GET /openapi.json", s.once(func() (http.Handler, error) {
 		doc, err := s.table.OpenAPI(info)
@@ -256,6 +259,12 @@ func (s *Server) mount(version string) error {
 	}
 	return nil
 }
+
+// aboutTus describes what is no call: another's protocol.
+const aboutTus = "Large videos are uploaded in parts by tus 1.0 (https://tus.io; core, creation, creation-with-upload, termination) at /files/, " +
+	"with the same Authorization header: POST with Upload-Length and Upload-Metadata makes an upload, PATCH sends a part of it, HEAD says how far it is, " +
+	"DELETE gives it up. The metadata are the fields of POST /video-upload (title, tags, visibility) and filename; with videoId it is a POST /video-reupload. " +
+	"The answer to the last PATCH has the body of those calls. Eight uploads of a user may be unfinished, each for 24 hours. Refusals have ApiCode and ApiMessage."
 
 // once makes a page when it is first asked for: most daemons never are.
 func (s *Server) once(page func() (http.Handler, error)) http.Handler {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"gtiv/daemon/video"
 	"gtiv/daemon/web/api"
@@ -24,6 +25,7 @@ func (s *Server) mountTus(dir string) error {
 			c, err := s.callerOf(r)
 			return c.Principal.User, err
 		},
+		Address:  s.address,
 		Location: func(r *http.Request, id string) string { return s.base(r).URL() + tusPath + id },
 		Begin: func(r *http.Request, _, size int64, meta map[string]string) error {
 			c, err := s.callerOf(r)
@@ -71,7 +73,7 @@ func (s *Server) finishTus(r *http.Request, upload, path string, meta map[string
 		n, _ := strconv.ParseInt(id, 10, 64) // 0 is nobody's video
 		v, err := s.deps.Uploads.Replace(ctx, viewer(c), file, n)
 		if err != nil {
-			return nil, err
+			return nil, s.mediaError(err)
 		}
 		return said(c, s.replaced(c, &v)), nil
 	}
@@ -79,7 +81,7 @@ func (s *Server) finishTus(r *http.Request, upload, path string, meta map[string
 	u.UploadID = upload
 	v, err := s.deps.Uploads.Submit(ctx, viewer(c), file, u)
 	if err != nil {
-		return nil, err
+		return nil, s.mediaError(err)
 	}
 	return said(c, s.uploadReply(c, &v)), nil
 }
@@ -90,13 +92,51 @@ func said(c *api.Call, rep *protocol.VideoUploadReply) *protocol.VideoUploadRepl
 	return rep
 }
 
-func (s *Server) refuseTus(r *http.Request, err error) (int, any) {
+// refuseTus turns an error into the status, the head and the wait of an answer.
+func (s *Server) refuseTus(r *http.Request, err error) (int, any, time.Duration) {
+	c, _ := s.callerOf(r) // who is not known reads the language that was asked for
 	e, ok := errors.AsType[*protocol.Error](err)
+	status := 0
+	if t, is := errors.AsType[*tus.Error](err); is {
+		e, ok, status = tusError(t), true, t.Status
+	}
 	if !ok {
 		if r.Context().Err() == nil {
 			s.log.Error("upload failed", "path", r.URL.Path, "err", err)
 		}
-		return http.StatusInternalServerError, protocol.Head{ApiCode: protocol.CodeFailed, ApiMessage: protocol.Text(s.table.Language(r), "internal")}
+		e, status = protocol.Errorf(protocol.CodeFailed, "internal"), http.StatusInternalServerError
 	}
-	return e.Code.HTTPStatus(), protocol.Head{ApiCode: e.Code, ApiMessage: e.Text(s.table.Language(r))}
+	if status == 0 {
+		status = e.HTTPStatus()
+	}
+	head := protocol.Head{ApiCode: e.Code, ApiMessage: e.Text(c.Language), RetryAfter: int((e.RetryAfter + time.Second - 1) / time.Second)}
+	return status, head, e.RetryAfter
+}
+
+// tusError says what a refusal by tus means to a person.
+func tusError(t *tus.Error) *protocol.Error {
+	e := &protocol.Error{Code: protocol.CodeBadValue, RetryAfter: t.RetryAfter}
+	switch t.Code {
+	case tus.ErrBusy:
+		e.Code, e.Key = protocol.CodeNoRoom, "busy"
+	case tus.ErrTooMany:
+		e.Code, e.Key = protocol.CodeTooOften, "tusTooMany"
+	case tus.ErrMetadata:
+		e.Key = "tusMetadata"
+	case tus.ErrNotFound:
+		e.Code, e.Key = protocol.CodeUnknown, "tusNotFound"
+	case "ERR_MISMATCHED_OFFSET":
+		e.Code, e.Key = protocol.CodeConflict, "tusOffset"
+	case "ERR_UPLOAD_LOCKED", "ERR_LOCK_TIMEOUT", "ERR_UPLOAD_INTERRUPTED":
+		e.Code, e.Key = protocol.CodeConflict, "tusLocked"
+	case "ERR_UPLOAD_SIZE_EXCEEDED", "ERR_MAX_SIZE_EXCEEDED":
+		e.Key = "tusSize"
+	case "ERR_READ_TIMEOUT":
+		e.Code, e.Key, t.Status = protocol.CodeFailed, "tooSlow", http.StatusRequestTimeout
+	case "ERR_UNEXPECTED_EOF", "ERR_CONNECTION_RESET":
+		e.Key, t.Status = "tusCutShort", http.StatusBadRequest
+	default: // of interest to programmers only
+		e.Key, e.Args = "tusRequest", []string{t.Code}
+	}
+	return e
 }

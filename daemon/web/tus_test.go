@@ -11,8 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gtiv/daemon/web"
+	"gtiv/protocol"
 )
 
 // tusClient speaks tus 1.0 to a server.
@@ -171,4 +173,45 @@ func TestUploadsInPartsAreBoundedAndTheirOwners(t *testing.T) {
 		t.Errorf("%d %v", rep.StatusCode, h)
 	}
 	s.fakes.err = nil
+}
+
+func TestRefusalsOfTusAreToldLikeAllOthers(t *testing.T) {
+	s, c, _ := newTus(t)
+	rep, _ := c.create(10)
+	at := rep.Header.Get("Location")
+	c.patch(at, 0, "01234")
+	const kind, stream = "Content-Type", "application/offset+octet-stream"
+	for name, r := range map[string]struct {
+		method, url, body string
+		header            []string
+		status            int
+		code, text        string
+	}{
+		"deferred length": {"POST", c.url + "/files/", "", []string{"Upload-Defer-Length", "1"}, 501, `"ApiCode":1400`, "ERR_NOT_IMPLEMENTED"},
+		"no length":       {"POST", c.url + "/files/", "", nil, 400, `"ApiCode":1400`, "ERR_INVALID_UPLOAD_LENGTH"},
+		"metadata":        {"POST", c.url + "/files/", "", []string{"Upload-Length", "10", "Upload-Metadata", meta("title", strings.Repeat("x", 5000))}, 400, `"ApiCode":1400`, "元数据"},
+		"too much":        {"PATCH", at, "0123456789", []string{kind, stream, "Upload-Offset", "5"}, 413, `"ApiCode":1400`, "声明"},
+		"another offset":  {"PATCH", at, "01", []string{kind, stream, "Upload-Offset", "7"}, 409, `"ApiCode":1409`, "位置"},
+		"somebody else's": {"PATCH", c.url + "/files/10002-abc", "01", []string{kind, stream, "Upload-Offset", "0"}, 404, `"ApiCode":1404`, "没有"},
+		"none":            {"PATCH", c.url + "/files/10001-abc", "01", []string{kind, stream, "Upload-Offset", "0"}, 404, `"ApiCode":1404`, "没有"},
+		"another version": {"PATCH", at, "01", []string{"Tus-Resumable", "2.0.0"}, 412, `"ApiCode":1400`, "ERR_UNSUPPORTED_VERSION"},
+		"another method":  {"PUT", at, "01", nil, 405, `"ApiCode":1400`, "ERR_METHOD"},
+	} {
+		rep, body := c.do(r.method, r.url, r.body, append(r.header, "LanguageCode", "zh")...)
+		if rep.StatusCode != r.status || rep.Header.Get("Content-Type") != "application/json; charset=utf-8" || !strings.Contains(body, r.code) || !strings.Contains(body, r.text) {
+			t.Errorf("%s: %d %v %s", name, rep.StatusCode, rep.Header, body)
+		}
+	}
+	var body string
+	for range 10 {
+		rep, body = c.create(10)
+	}
+	if rep.StatusCode != 429 || !strings.Contains(body, `"ApiCode":1300`) || !strings.Contains(body, "unfinished") {
+		t.Errorf("too many: %d %s", rep.StatusCode, body)
+	}
+	c.do("DELETE", at, "")
+	s.fakes.err = protocol.TooOften(7 * time.Second)
+	if rep, body = c.create(10); rep.StatusCode != 429 || rep.Header.Get("Retry-After") != "7" || !strings.Contains(body, `"RetryAfter":7`) {
+		t.Errorf("too often: %d %v %s", rep.StatusCode, rep.Header, body)
+	}
 }

@@ -21,7 +21,8 @@ func (s *Server) uploaded() api.Upload[video.Received] {
 	return api.Upload[video.Received]{
 		MaxBytes: s.deps.Uploads.MaxBytes,
 		Receive: func(c *api.Call, name string, r io.Reader) (video.Received, error) {
-			return s.deps.Uploads.Receive(c.Context(), viewer(c), name, r)
+			file, err := s.deps.Uploads.Receive(c.Context(), viewer(c), name, r)
+			return file, s.mediaError(err)
 		},
 		Drop: video.Received.Drop,
 	}
@@ -31,7 +32,7 @@ func (s *Server) uploaded() api.Upload[video.Received] {
 func (s *Server) handleUpload(c *api.Call, req *protocol.VideoUploadRequest, file video.Received) (*protocol.VideoUploadReply, error) {
 	v, err := s.deps.Uploads.Submit(c.Context(), viewer(c), file, video.Upload{Title: req.Title, Tags: req.Tags, Visibility: req.Visibility})
 	if err != nil {
-		return nil, err
+		return nil, s.mediaError(err)
 	}
 	return s.uploadReply(c, &v), nil
 }
@@ -62,7 +63,7 @@ func (s *Server) handleReupload(c *api.Call, req *protocol.VideoReuploadRequest,
 	}
 	v, err := s.deps.Uploads.Replace(c.Context(), viewer(c), file, id)
 	if err != nil {
-		return nil, err
+		return nil, s.mediaError(err)
 	}
 	return s.replaced(c, &v), nil
 }

@@ -3,7 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
-
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -315,7 +316,12 @@ func TestMediaIsServedToWhoMayHaveIt(t *testing.T) {
 
 func TestSlowUploadersDoNotTakeThePlacesOfOthers(t *testing.T) {
 	s := newSite(t)
-	srv := httptest.NewServer(s)
+	var inside atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside.Add(1)
+		defer inside.Add(-1)
+		s.ServeHTTP(w, r)
+	}))
 	defer srv.Close()
 	body, kind := form(t, "title", "x", "file", "@12345")
 	begin := func() *io.PipeWriter {
@@ -339,6 +345,10 @@ func TestSlowUploadersDoNotTakeThePlacesOfOthers(t *testing.T) {
 	for range 4 {
 		defer begin().Close()
 	}
+	for inside.Load() < 4 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(200 * time.Millisecond) // they have their places then
 	var w *httptest.ResponseRecorder
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if w = s.do("POST", "/video-upload", body, "Content-Type", kind); w.Code == 503 {
@@ -347,5 +357,64 @@ func TestSlowUploadersDoNotTakeThePlacesOfOthers(t *testing.T) {
 	}
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("a fifth upload at a time: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestNothingOfADeletedAccountIsServed(t *testing.T) {
+	files, err := blob.Open(blob.Config{Dir: t.TempDir(), MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := files.Incoming(10)
+	if err == nil {
+		_, err = files.Put(t.Context(), "u/10001/a.jpg", in)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := false
+	s := newSite(t, func(_ *web.Config, d *web.Deps) {
+		d.Blobs = files
+		d.Deleted = func(_ context.Context, user int64) (bool, error) { return deleted && user == 10001, nil }
+	})
+	if w := s.do("GET", "/o/10001/a.jpg", ""); w.Code != 200 {
+		t.Errorf("before: %d", w.Code)
+	}
+	deleted = true
+	if w := s.do("GET", "/o/10001/a.jpg", ""); w.Code != 404 {
+		t.Errorf("afterwards: %d", w.Code)
+	}
+}
+
+func TestAStoreThatDoesNotAnswerIsSaid(t *testing.T) {
+	s := newSite(t, func(_ *web.Config, d *web.Deps) {
+		d.Blobs = deadBucket{}
+	})
+	s.fakes.err = fmt.Errorf("stat x: %w", blob.ErrUnavailable)
+	body, kind := form(t, "title", "x", "file", "@12345")
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"file": s.do("GET", "/o/10001/a.jpg", "", "LanguageCode", "zh"), "upload": s.do("POST", "/video-upload", body, "Content-Type", kind, "LanguageCode", "zh"),
+	} {
+		if w.Code != 503 || w.Header().Get("Retry-After") != "30" || !strings.Contains(w.Body.String(), `"ApiCode":1500`) || !strings.Contains(w.Body.String(), "无法存取文件") {
+			t.Errorf("%s: %d %v %s", name, w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// deadBucket does not answer.
+type deadBucket struct{ blob.Bucket }
+
+func (deadBucket) Open(context.Context, string) (*blob.Object, error) {
+	return nil, fmt.Errorf("open: %w", blob.ErrUnavailable)
+}
+
+func TestLikingAndCollectingIsDoingOrUndoing(t *testing.T) {
+	s := newSite(t)
+	for _, path := range []string{"/video/support", "/video/collect"} {
+		for action, code := range map[string]string{"0": `"ApiCode":0`, "1": `"ApiCode":0`, "2": `"ApiCode":1400`, "-1": `"ApiCode":1400`} {
+			if w := s.do("POST", path, "videoId=1&action="+action, "Content-Type", "application/x-www-form-urlencoded"); !strings.Contains(w.Body.String(), code) {
+				t.Errorf("%s %s: %d %s", path, action, w.Code, w.Body)
+			}
+		}
 	}
 }

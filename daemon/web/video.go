@@ -182,12 +182,26 @@ const did = 1
 
 // handleSupport serves POST /video/support.
 func (s *Server) handleSupport(c *api.Call, req *protocol.VideoActionRequest) (*protocol.HeadReply, error) {
+	if err := knownAction(req.Action); err != nil {
+		return nil, err
+	}
 	return nil, s.deps.Video.Support(c.Context(), viewer(c), req.VideoID, req.Action == did)
 }
 
 // handleCollect serves POST /video/collect.
 func (s *Server) handleCollect(c *api.Call, req *protocol.VideoActionRequest) (*protocol.HeadReply, error) {
+	if err := knownAction(req.Action); err != nil {
+		return nil, err
+	}
 	return nil, s.deps.Video.Collect(c.Context(), viewer(c), req.VideoID, req.Action == did)
+}
+
+// knownAction refuses what is neither doing nor undoing (wire.md 5).
+func knownAction(action int) error {
+	if action != did && action != 0 {
+		return protocol.Errorf(protocol.CodeBadValue, "outOfRange", "action")
+	}
+	return nil
 }
 
 // handleShare serves POST /video/incr-share-count.

@@ -206,7 +206,7 @@ type Config struct {
 }
 
 // Deps is what a Server needs. All fields are required except WebSocket, Signer,
-// Blobs, Served, Mount, Logger and Now.
+// Blobs, Served, Deleted, Mount, Logger and Now.
 type Deps struct {
 	Account accounts
 	Chat    chats
@@ -230,6 +230,9 @@ type Deps struct {
 	// Served finds the video with that key, if viewer (0: a guest) may have its
 	// files; else store.ErrNotFound.
 	Served func(ctx context.Context, viewer int64, key string) (store.Video, error)
+	// Deleted says whether an account was deleted, or never was: then nothing is served
+	// that it uploaded. Nil: none.
+	Deleted func(ctx context.Context, user int64) (bool, error)
 	// UploadToken makes the token that client apps upload files with, and answers
 	// where these will be: "" means here.
 	UploadToken func(user int64, valid time.Duration) (token, base string)

@@ -12,13 +12,16 @@ import (
 const (
 	maxBoxes    = 20_000
 	maxBoxDepth = 8
+	maxElements = 200_000 // of Matroska, whose clusters are some
 )
 
 // Strip removes from a file of the MP4 family, in place, what it says besides its
 // streams: where and when and with what it was made, comments, pictures (ISO/IEC
 // 14496-12 boxes udta, meta and uuid, and streams of metadata). Nothing is moved:
-// the boxes become free space, filled with zeros. Files of other kinds are left as
-// they are; phones put no places into those. A RefusedError means that the file is
+// the boxes become free space, filled with zeros, and times of creation zero. In
+// Matroska tags, attachments, chapters and names become void elements; in Ogg the
+// comments become spaces. MPEG sound loses its tags (ID3, APE): in front they become
+// padding, at the end they are cut. Other files have none. A RefusedError means that the file is
 // broken.
 func Strip(f *os.File) error {
 	head := make([]byte, SniffLen)
@@ -26,12 +29,12 @@ func Strip(f *os.File) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read file: %w", err)
 	}
-	if format, err := Sniff(head[:n]); err != nil || format != MOV {
-		return nil //nolint:nilerr // what it is does not matter here
-	}
 	end, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return fmt.Errorf("read file: %w", err)
+	}
+	if format, err := Sniff(head[:n]); err != nil || format != MOV {
+		return stripOther(f, head[:n], end)
 	}
 	s := stripper{f: f}
 	return s.boxes(0, end, 0)
@@ -103,6 +106,8 @@ func (s *stripper) boxes(at, end int64, depth int) error {
 		switch b.kind {
 		case "udta", "meta", "uuid", "XMP_", "ID32":
 			err = s.free(b)
+		case "mvhd", "tkhd", "mdhd":
+			err = s.times(b)
 		case "moov", "moof", "traf", "edts", "mdia":
 			err = s.boxes(b.body, b.end, depth+1)
 		case "trak":
@@ -114,6 +119,23 @@ func (s *stripper) boxes(at, end int64, depth int) error {
 		at = b.end
 	}
 	return nil
+}
+
+// times zeroes when something was made and changed: version and flags, then two
+// numbers of 4 bytes, or 8 in version 1.
+func (s *stripper) times(b mp4Box) error {
+	var v [1]byte
+	if b.end-b.body < 4 {
+		return nil // nothing in it
+	}
+	if _, err := s.f.ReadAt(v[:], b.body); err != nil {
+		return fmt.Errorf("read box: %w", err)
+	}
+	size := int64(8)
+	if v[0] == 1 {
+		size = 16
+	}
+	return s.fill(b.body+4, min(b.body+4+size, b.end), 0)
 }
 
 // track strips a track, or all of one that holds metadata.
@@ -156,13 +178,5 @@ func (s *stripper) free(b mp4Box) error {
 	if _, err := s.f.WriteAt([]byte("free"), b.start+4); err != nil {
 		return fmt.Errorf("strip file: %w", err)
 	}
-	zero := make([]byte, min(b.end-b.body, 64<<10))
-	for at := b.body; at < b.end; {
-		n, err := s.f.WriteAt(zero[:min(int64(len(zero)), b.end-at)], at)
-		if err != nil {
-			return fmt.Errorf("strip file: %w", err)
-		}
-		at += int64(n)
-	}
-	return nil
+	return s.fill(b.body, b.end, 0)
 }

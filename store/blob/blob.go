@@ -47,6 +47,9 @@ var (
 	ErrTooBig = errors.New("file too big")
 	// ErrNoSpace means that the disk has less than Config.MinFree left.
 	ErrNoSpace = errors.New("not enough free disk space")
+	// ErrUnavailable means that the service that keeps the files does not answer, or
+	// not as it should: it is down, or the configuration is wrong.
+	ErrUnavailable = errors.New("the store of files does not answer")
 	// ErrClosed means that a temporary file was put or given up already.
 	ErrClosed = errors.New("temporary file is gone")
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net/http"
 	"net/url"
@@ -349,19 +350,23 @@ func (s *S3) Folders(ctx context.Context, prefix, after string, limit int) ([]st
 }
 
 // s3Error turns the absence of an object into ErrNotFound, and a name that is
-// taken by a folder, on services that keep files, into ErrConflict.
+// taken by a folder, on services that keep files, into ErrConflict. What else goes
+// wrong is the service's: ErrUnavailable.
 func s3Error(err error) error {
 	if err == nil {
 		return nil
 	}
 	r := minio.ToErrorResponse(err)
 	switch {
-	case r.Code == "NoSuchBucket":
-		return err // that is no missing file
+	case r.Code == "NoSuchBucket": // that is no missing file
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case r.StatusCode == http.StatusNotFound, r.Code == "NoSuchKey":
 		return ErrNotFound
 	case r.Code == "ObjectParentIsFile", r.Code == "ExistingObjectIsDirectory":
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	}
-	return err
+	if _, local := errors.AsType[*fs.PathError](err); local || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -62,7 +62,8 @@ type Staging struct {
 	dir string
 }
 
-// openStaging makes the folder and removes what was left behind in it.
+// openStaging makes the folder and removes everything in it: nobody else uses it, so
+// what is there was left behind by a process that was killed.
 func openStaging(cfg Config) (*Staging, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -72,7 +73,7 @@ func openStaging(cfg Config) (*Staging, error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
-	s.sweep()
+	s.sweep(0) // who wrote them has ended with the process
 	return s, nil
 }
 
@@ -86,13 +87,13 @@ func (s *Staging) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			s.sweep()
+			s.sweep(staleAfter)
 		}
 	}
 }
 
-// sweep removes what nobody has written to for a day.
-func (s *Staging) sweep() {
+// sweep removes what nobody has written to for so long.
+func (s *Staging) sweep(age time.Duration) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		s.cfg.Logger.Warn("sweep temporary files", "err", err)
@@ -100,7 +101,7 @@ func (s *Staging) sweep() {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || s.cfg.Now().Sub(info.ModTime()) < staleAfter {
+		if err != nil || age > 0 && s.cfg.Now().Sub(info.ModTime()) < age {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {

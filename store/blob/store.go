@@ -25,8 +25,8 @@ type Store struct {
 	root string
 }
 
-// Open opens the folder, or makes it, and removes temporary files that are older
-// than a day. Nothing else may live in the folder.
+// Open opens the folder, or makes it, and removes the temporary files of the process
+// that had it before. Nothing else may live in the folder.
 func Open(cfg Config) (*Store, error) {
 	st, err := openStaging(cfg)
 	if err != nil {

@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -119,17 +120,14 @@ func TestReserveOfFreeSpaceIsKept(t *testing.T) {
 	}
 }
 
-func TestTemporaryFilesOfYesterdayAreSwept(t *testing.T) {
+func TestTemporaryFilesOfTheProcessBeforeAreSwept(t *testing.T) {
 	dir := t.TempDir()
 	k, _ := openStore(t, blob.Config{Dir: dir})
-	old, fresh := k.incoming(t, []byte("old")), k.incoming(t, []byte("fresh"))
+	k.put(t, "kept", "x")
+	left := k.incoming(t, []byte("half"))
 	folder := k.folder(t, map[string]string{"x": "x"})
-	yesterday := time.Now().Add(-25 * time.Hour)
-	if err := errors.Join(os.Chtimes(old.Path(), yesterday, yesterday), os.Chtimes(folder, yesterday, yesterday)); err != nil {
-		t.Fatal(err)
-	}
-	openStore(t, blob.Config{Dir: dir})
-	for path, want := range map[string]bool{old.Path(): false, folder: false, fresh.Path(): true} {
+	openStore(t, blob.Config{Dir: dir}) // as after kill -9
+	for path, want := range map[string]bool{left.Path(): false, folder: false, filepath.Join(dir, "kept"): true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s: %v", filepath.Base(path), err)
 		}
@@ -224,4 +222,21 @@ func FuzzCheckKey(f *testing.F) {
 			t.Errorf("key %q is the path %q, %v", key, rel, err)
 		}
 	})
+}
+
+func TestAServiceThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	s, err := blob.OpenS3(blob.S3Config{
+		Staging: blob.Config{Dir: t.TempDir(), MinFree: 1}, Endpoint: "http://127.0.0.1:1", Bucket: "media", Key: "k", Secret: "s", PathStyle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := s.Stat(ctx, "x"); !errors.Is(err, blob.ErrUnavailable) || errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("stat: %v", err)
+	}
+	if err := s.Check(ctx); err == nil {
+		t.Error("check of nothing")
+	}
 }

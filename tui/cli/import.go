@@ -55,6 +55,7 @@ type importReport struct {
 	There    int
 	Failed   int
 	Other    int    // files that are no videos by their names
+	Folders  int    // that were passed over
 	Stopped  string `json:",omitempty"` // why the rest was not tried
 }
 
@@ -83,11 +84,11 @@ const askEvery = time.Second
 func (c *ImportVideosCmd) Run(ctx context.Context, streams *IO) error {
 	cl := c.client()
 	defer cl.Close()
-	files, other, err := videoFiles(c.Dir, c.Recursive)
+	files, other, folders, err := videoFiles(c.Dir, c.Recursive)
 	if err != nil {
 		return err
 	}
-	m := &importer{cmd: c, cl: cl, streams: streams, report: importReport{Files: []importedFile{}, Other: other}}
+	m := &importer{cmd: c, cl: cl, streams: streams, report: importReport{Files: []importedFile{}, Other: other, Folders: folders}}
 	// What is wrong for all files is said once.
 	if _, err := cl.CheckImport(ctx, m.request(videoFile{}, "")); err != nil && !isCode(err, protocol.ControlTooOften) && !isCode(err, protocol.ControlNoRoom) {
 		return err
@@ -378,6 +379,9 @@ func (m *importer) summary(files int) error {
 	if r.Other > 0 {
 		text += fmt.Sprintf("; passed over %s", counted(r.Other, "other file"))
 	}
+	if r.Folders > 0 {
+		text += fmt.Sprintf("; passed over %s, which --recursive would look into", counted(r.Folders, "folder"))
+	}
 	_, err := fmt.Fprintln(m.streams.Out, text+".")
 	return err
 }
@@ -387,9 +391,10 @@ var videoEndings = []string{
 	".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".flv", ".f4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob",
 }
 
-// videoFiles lists the video files of a folder, and counts the others. Hidden files
+// videoFiles lists the video files of a folder, and counts the others and the folders
+// that it does not look into. Hidden files
 // and folders are passed over.
-func videoFiles(dir string, recursive bool) (files []videoFile, other int, err error) {
+func videoFiles(dir string, recursive bool) (files []videoFile, other, folders int, err error) {
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -398,7 +403,11 @@ func videoFiles(dir string, recursive bool) (files []videoFile, other int, err e
 			return nil
 		}
 		if e.IsDir() {
-			if !recursive || strings.HasPrefix(e.Name(), ".") {
+			if strings.HasPrefix(e.Name(), ".") {
+				return fs.SkipDir
+			}
+			if !recursive {
+				folders++
 				return fs.SkipDir
 			}
 			return nil
@@ -419,7 +428,7 @@ func videoFiles(dir string, recursive bool) (files []videoFile, other int, err e
 		return nil
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("look for videos: %w", err)
+		return nil, 0, 0, fmt.Errorf("look for videos: %w", err)
 	}
-	return files, other, nil
+	return files, other, folders, nil
 }

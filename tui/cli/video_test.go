@@ -211,7 +211,7 @@ func TestImportVideos(t *testing.T) {
 	r := d.run(t, "", "import", "videos", dir, "--user", "ann", "--dry-run")
 	if r.code != 0 || r.err != "" || r.out != `b.webm: would be imported as "b"
 my_first  clip.MP4: would be imported as "my first clip"
-2 files: 2 would be imported, 0 imported before, 0 would fail; passed over 1 other file.
+2 files: 2 would be imported, 0 imported before, 0 would fail; passed over 1 other file; passed over 1 folder, which --recursive would look into.
 ` {
 		t.Errorf("dry run: %+v", r)
 	}

@@ -38,7 +38,7 @@ type Table struct {
 	paths  map[string]*entry
 
 	calls, downloads chan struct{} // one element for each that is being served
-	uploads          *limit.Slots
+	uploads          *limit.Seats
 }
 
 // maxDownloads bounds raw calls at the same time: they last as long as their
@@ -63,7 +63,7 @@ func NewTable(cfg Config, routes []Route) (*Table, error) {
 	}
 	t := &Table{
 		cfg: cfg, routes: slices.Clone(routes), paths: map[string]*entry{},
-		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads), uploads: limit.NewSlots(maxUploads, maxUploadsEach),
+		calls: make(chan struct{}, cfg.MaxRequests), downloads: make(chan struct{}, maxDownloads), uploads: limit.NewSeats(maxUploads, maxUploadsEach, maxUploadsAddress),
 	}
 	for i := range t.routes {
 		for _, e := range t.routes[i].endpoints() {
@@ -336,7 +336,7 @@ func (t *Table) failure(c *Call, route *Route, err error) (int, *protocol.Error)
 		if e.Err != nil {
 			t.cfg.Log.Debug("call refused", "req", c.ID, "path", route.Path, "user", c.Principal.User, "err", err)
 		}
-		return e.Code.HTTPStatus(), e
+		return e.HTTPStatus(), e
 	}
 	switch {
 	case errors.Is(err, errTooLarge):

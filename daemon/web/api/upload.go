@@ -16,12 +16,15 @@ const (
 	// maxUploads bounds the uploads whose bodies are being read: they last as long
 	// as their senders are slow.
 	maxUploads = 64
-	// maxUploadsEach is how many of them one user may have.
-	maxUploadsEach = 4
+	// maxUploadsEach is how many of them one user may have, maxUploadsAddress how
+	// many may come from one address.
+	maxUploadsEach    = 4
+	maxUploadsAddress = 16
 	// uploadIdle is how long a sender may send nothing, uploadTime how long one
-	// upload may take.
+	// upload may take, uploadRate how many bytes a second must come.
 	uploadIdle = 30 * time.Second
 	uploadTime = time.Hour
+	uploadRate = 8 << 10
 	// maxFields bounds all text fields of a form with a file, in bytes.
 	maxFields = 64 << 10
 	// fileField is the name of the field with the file (wire.md 5).
@@ -80,7 +83,7 @@ var errNoFile = &protocol.Error{Code: protocol.CodeBadValue, Key: "noFile"}
 
 // runUpload serves a call made by HandleUpload.
 func (t *Table) runUpload(w http.ResponseWriter, c *Call, route *Route, b *binder) (any, error) {
-	leave, ok := t.uploads.Enter(c.Principal.User)
+	leave, ok := t.uploads.Enter(c.Principal.User, c.Origin.Address)
 	if !ok {
 		return nil, errBusy
 	}
@@ -94,7 +97,8 @@ func (t *Table) runUpload(w http.ResponseWriter, c *Call, route *Route, b *binde
 		return nil, errNoFile
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // set again when all is there
-	body := limit.NewPatient(w, http.MaxBytesReader(w, c.Request.Body, u.maxBytes()+maxFields), uploadIdle, uploadTime)
+	body := limit.NewPatient(w, http.MaxBytesReader(w, c.Request.Body, u.maxBytes()+maxFields),
+		limit.Pace{Idle: uploadIdle, Most: uploadTime, Rate: uploadRate})
 	file, err := u.form(c, b, multipart.NewReader(body, opts["boundary"]))
 	if err != nil {
 		return nil, err

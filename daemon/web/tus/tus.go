@@ -11,11 +11,13 @@
 // is kept in memory: after a restart clients go on.
 //
 // Goroutines: Run owns the sweep and returns after it; tusd has some for each
-// request. Locks: finishing (an upload is handed over), and tusd's own.
+// request. Locks: finishing (an upload is handed over),
+// promises (held for a look at each unfinished upload), and tusd's own.
 package tus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,10 +27,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/filestore"
@@ -47,14 +51,22 @@ const (
 	DefaultMaxActive  = 64
 )
 
-// maxActiveEach is how many requests at a time one user may have.
-const maxActiveEach = 4
+// maxActiveEach is how many requests at a time one user may have, maxActiveAddress
+// how many may come from one address.
+const (
+	maxActiveEach    = 4
+	maxActiveAddress = 16
+)
 
 const (
 	sweepEvery  = time.Hour
 	maxMeta     = 16   // fields of an upload
 	maxMetaText = 2000 // bytes of one
-	idleTime    = 30 * time.Second
+	// A body may pause for idleTime and take patchTime; patchRate bytes a second must
+	// come. An upload may have as many bodies as it needs.
+	idleTime  = 30 * time.Second
+	patchTime = 3 * time.Hour
+	patchRate = 8 << 10
 )
 
 // Config says where uploads are kept while they come.
@@ -75,6 +87,8 @@ type Config struct {
 type Deps struct {
 	// Who answers who sends a request.
 	Who func(r *http.Request) (user int64, err error)
+	// Address is where a request comes from.
+	Address func(r *http.Request) netip.Addr
 	// Location is the URL of an upload, as the client reaches it.
 	Location func(r *http.Request, id string) string
 	// Begin says whether a user may upload size bytes for what meta says.
@@ -88,8 +102,9 @@ type Deps struct {
 	// client is told. An error refuses the upload for good. It may be called again
 	// for an upload that it has taken, when the process ended in between.
 	Finish func(r *http.Request, upload, path string, meta map[string]string) (any, error)
-	// Refuse turns an error into an answer.
-	Refuse func(r *http.Request, err error) (status int, body any)
+	// Refuse turns an error into an answer, *Error among them; wait, if not 0, is when
+	// to try again.
+	Refuse func(r *http.Request, err error) (status int, body any, wait time.Duration)
 	Logger *slog.Logger
 }
 
@@ -98,13 +113,14 @@ type Server struct {
 	cfg       Config
 	deps      Deps
 	tusd      http.Handler
-	active    *limit.Slots
+	active    *limit.Seats
+	promises  promises
 	finishing singleflight.Group // by id
 }
 
 // New makes a Server and its folder.
 func New(cfg Config, deps Deps) (*Server, error) {
-	if cfg.Dir == "" || !strings.HasPrefix(cfg.Path, "/") || !strings.HasSuffix(cfg.Path, "/") || deps.Who == nil || deps.Location == nil ||
+	if cfg.Dir == "" || !strings.HasPrefix(cfg.Path, "/") || !strings.HasSuffix(cfg.Path, "/") || deps.Who == nil || deps.Address == nil || deps.Location == nil ||
 		deps.Begin == nil || deps.Room == nil || deps.Head == nil || deps.HeadLen <= 0 || deps.Finish == nil || deps.Refuse == nil || deps.Logger == nil {
 		return nil, errors.New("tus: Dir, Path and all dependencies are needed")
 	}
@@ -120,7 +136,13 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of uploads: %w", err)
 	}
-	s := &Server{cfg: cfg, deps: deps, active: limit.NewSlots(cfg.MaxActive, maxActiveEach)}
+	s := &Server{
+		cfg: cfg, deps: deps, active: limit.NewSeats(cfg.MaxActive, maxActiveEach, maxActiveAddress),
+		promises: promises{size: map[string]promise{}},
+	}
+	if err := s.promises.load(s); err != nil {
+		return nil, fmt.Errorf("read unfinished uploads: %w", err)
+	}
 	keeper := &keeper{s: s, files: filestore.New(cfg.Dir)}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(keeper)
@@ -163,17 +185,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	leave, ok := s.active.Enter(user)
-	if !ok {
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+	if r.Method == http.MethodPatch || r.Method == http.MethodPost { // others have no body
+		leave, ok := s.active.Enter(user, s.deps.Address(r))
+		if !ok {
+			s.refuse(w, r, &Error{ErrBusy, "too many uploads at once", http.StatusServiceUnavailable, time.Second})
+			return
+		}
+		defer leave()
+		pace := limit.Pace{Idle: idleTime, Most: patchTime, Rate: patchRate}
+		r.Body = body{limit.NewPatient(w, r.Body, pace), r.Body}
 	}
-	defer leave()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, request{r, user}))
 	if id := strings.Trim(strings.TrimPrefix(r.URL.Path, s.cfg.Path), "/"); id != "" {
 		if !owns(user, id) {
-			http.NotFound(w, r)
+			s.refuse(w, r, &Error{ErrNotFound, "upload not found", http.StatusNotFound, 0})
 			return
 		}
 		if err := s.catchUp(r, id); err != nil {
@@ -181,25 +206,43 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.tusd.ServeHTTP(w, r)
+	t := &translator{ResponseWriter: w}
+	s.tusd.ServeHTTP(t, r)
+	if err := t.held(); err != nil {
+		s.refuse(w, r, err)
+	}
 }
 
+// body is the body of a request whose sender must keep up.
+type body struct {
+	io.Reader
+	io.Closer
+}
+
+const jsonType = "application/json; charset=utf-8"
+
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, body := s.deps.Refuse(r, err)
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Tus-Resumable", "1.0.0")
+	status, body, wait := s.deps.Refuse(r, err)
+	h := w.Header()
+	h.Set("Content-Type", jsonType)
+	h.Del("Content-Length")
+	h.Set("Tus-Resumable", "1.0.0")
+	if wait > 0 {
+		h.Set("Retry-After", seconds(wait))
+	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client hung up
 }
 
 // refusal is an error that tusd answers with.
 func (s *Server) refusal(r *http.Request, err error) error {
-	status, body := s.deps.Refuse(r, err)
+	status, body, wait := s.deps.Refuse(r, err)
 	text, _ := json.Marshal(body) //nolint:errchkjson // plain structs
-	return handler.Error{
-		ErrorCode: "ERR_REFUSED", Message: err.Error(),
-		HTTPResponse: handler.HTTPResponse{StatusCode: status, Body: string(text), Header: handler.HTTPHeader{"Content-Type": "application/json; charset=utf-8"}},
+	rep := handler.HTTPResponse{StatusCode: status, Body: string(text), Header: handler.HTTPHeader{"Content-Type": jsonType}}
+	if wait > 0 {
+		rep.Header["Retry-After"] = seconds(wait)
 	}
+	return handler.Error{ErrorCode: "ERR_REFUSED", Message: err.Error(), HTTPResponse: rep}
 }
 
 // newID names an upload of a user.
@@ -219,11 +262,11 @@ func (s *Server) create(hook handler.HookEvent) (handler.HTTPResponse, handler.F
 	var none handler.HTTPResponse
 	var changes handler.FileInfoChanges
 	if len(hook.Upload.MetaData) > maxMeta {
-		return none, changes, handler.NewError("ERR_METADATA", "too much metadata", http.StatusBadRequest)
+		return none, changes, s.refusal(req.r, &Error{ErrMetadata, "too much metadata", http.StatusBadRequest, 0})
 	}
 	for k, v := range hook.Upload.MetaData {
 		if len(k)+len(v) > maxMetaText {
-			return none, changes, handler.NewError("ERR_METADATA", "too long metadata", http.StatusBadRequest)
+			return none, changes, s.refusal(req.r, &Error{ErrMetadata, "too long metadata", http.StatusBadRequest, 0})
 		}
 	}
 	n, err := s.unfinished(req.user)
@@ -231,15 +274,15 @@ func (s *Server) create(hook handler.HookEvent) (handler.HTTPResponse, handler.F
 		return none, changes, err
 	}
 	if n >= s.cfg.MaxUploads {
-		return none, changes, handler.NewError("ERR_TOO_MANY", "too many unfinished uploads; finish or delete one (DELETE)", http.StatusTooManyRequests)
+		return none, changes, s.refusal(req.r, &Error{ErrTooMany, "too many unfinished uploads", http.StatusTooManyRequests, 0})
 	}
 	if err := s.deps.Begin(req.r, req.user, hook.Upload.Size, hook.Upload.MetaData); err != nil {
 		return none, changes, s.refusal(req.r, err)
 	}
-	if err := s.deps.Room(hook.Upload.Size); err != nil {
+	changes.ID = newID(req.user)
+	if err := s.promises.begin(s, changes.ID, hook.Upload.Size); err != nil {
 		return none, changes, s.refusal(req.r, err)
 	}
-	changes.ID = newID(req.user)
 	return handler.HTTPResponse{Header: handler.HTTPHeader{"Location": s.deps.Location(req.r, changes.ID)}}, changes, nil
 }
 
@@ -267,7 +310,7 @@ func (s *Server) complete(hook handler.HookEvent) (handler.HTTPResponse, error) 
 	}
 	// Clients of tus expect 204, but one may have a body that says more.
 	return handler.HTTPResponse{
-		StatusCode: http.StatusOK, Body: string(body), Header: handler.HTTPHeader{"Content-Type": "application/json; charset=utf-8"},
+		StatusCode: http.StatusOK, Body: string(body), Header: handler.HTTPHeader{"Content-Type": jsonType},
 	}, nil
 }
 
@@ -310,7 +353,7 @@ func (s *Server) hand(r *http.Request, info handler.FileInfo) (body []byte, err 
 	}
 	reply, err := s.deps.Finish(r, info.ID, link, info.MetaData)
 	if err != nil {
-		if status, _ := s.deps.Refuse(r, err); status < http.StatusInternalServerError {
+		if status, _, _ := s.deps.Refuse(r, err); status < http.StatusInternalServerError {
 			s.remove(info.ID) // it stays refused
 		}
 		return nil, err
@@ -440,7 +483,7 @@ type upload struct {
 }
 
 // WriteChunk appends. The first chunk must look like what is wanted, and there must
-// be room for the rest.
+// be room for the rest, now and while it comes.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	req := requestOf(ctx)
 	info, err := u.GetInfo(ctx)
@@ -465,7 +508,17 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 		}
 		src = io.MultiReader(bytes.NewReader(head[:n]), rest)
 	}
-	return u.Upload.WriteChunk(ctx, offset, src)
+	room := func(size int64) error {
+		if err := u.s.deps.Room(size); err != nil {
+			return u.s.refusal(req.r, err)
+		}
+		return nil
+	}
+	n, err := u.Upload.WriteChunk(ctx, offset, &roomy{r: src, room: room})
+	if errors.Is(err, syscall.ENOSPC) {
+		err = cmp.Or(room(info.Size-offset-n), err)
+	}
+	return n, err
 }
 
 // failing is the end of a body that was cut short.
