@@ -95,7 +95,7 @@ func TestASecondPublisherTakesOver(t *testing.T) {
 	second := newClient(s)
 	second.source(clip, sound)
 	s.eventually("the first one is gone", func() bool {
-		code, _, _ := s.do(http.MethodDelete, first.location, "", "")
+		code, _, _ := s.do(http.MethodPatch, first.location, "", "")
 		return code == http.StatusNotFound
 	})
 	p, _ := viewer.counts()
