@@ -84,7 +84,7 @@ func (s *sound) encode(m *media.Message) {
 		s.started = time.Now()
 		s.coder = newCoder(s.o)
 	}
-	packets := mpeg4audio.ADTSPackets{{Type: s.config.Type, SampleRate: s.config.SampleRate, ChannelCount: s.config.ChannelCount, AU: m.Content}}
+	packets := mpeg4audio.ADTSPackets{{Type: s.config.Type, SampleRate: s.config.SampleRate, ChannelConfig: s.config.ChannelConfig, AU: m.Content}}
 	b, err := packets.Marshal()
 	if err != nil {
 		return // what ADTS cannot say has no sound here
