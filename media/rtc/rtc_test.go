@@ -91,6 +91,7 @@ func newSite(t testing.TB, change func(*rtc.Config, *rtc.Deps)) *site {
 func (s *site) handler() http.Handler {
 	peer := rtc.Peer{Address: netip.MustParseAddr("192.0.2.1")}
 	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", s.servePage)
 	mux.HandleFunc("/live/{room}/whip", func(w http.ResponseWriter, r *http.Request) {
 		s.rtc.ServeWHIP(w, r, peer, func(bearer string) (string, int64, error) {
 			if bearer != streamKey {
@@ -150,15 +151,20 @@ func (s *site) eventually(what string, f func() bool) {
 
 // publish publishes a clip again and again, until the test ends.
 func (s *site) publish(room string, clip []mediatest.Tag) (stop func()) {
+	once := clip
+	for i := range uint32(40) {
+		for _, tag := range once {
+			tag.Time += (i + 1) * (once[len(once)-1].Time + 20)
+			clip = append(clip, tag)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p, ctx := s.hub.Publish(ctx, room)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer p.Close()
-		for mediatest.Publish(ctx, p, clip, 1) == nil {
-			continue
-		}
+		_ = mediatest.Publish(ctx, p, clip, 1) // its end is that of ctx
 	}()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
 	s.t.Cleanup(stop)

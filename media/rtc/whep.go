@@ -195,6 +195,7 @@ type output struct {
 	record   *record
 	sound    *sound
 	began    time.Time // when time 0 was
+	from     int64     // what is older is late: nobody was connected then
 	reported time.Time
 }
 
@@ -280,8 +281,8 @@ func (o *output) read(ctx context.Context, r *media.Reader) error {
 			}
 		}
 		if first {
-			// A viewer begins with the next key frame: what is kept before it is late.
-			o.began = time.Now().Add(-time.Duration(o.stream.Stats().Time) * time.Millisecond)
+			o.from = o.stream.Stats().Time
+			o.began = time.Now().Add(-time.Duration(o.from) * time.Millisecond)
 		}
 		for _, m := range round.Messages {
 			if err := o.message(m); err != nil {
@@ -309,6 +310,7 @@ func (o *output) message(m *media.Message) error {
 	switch {
 	case m.Header:
 		o.header(m)
+	case m.Time < o.from:
 	case m.Kind == media.Audio:
 		o.sound.write(m)
 	case m.Kind == media.Video && (m.Codec != media.H264 || m.Shift != 0):
