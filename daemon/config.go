@@ -200,6 +200,9 @@ type LiveConfig struct {
 	RTMPConnections int `toml:"rtmp_connections"`
 	// Silence is after how long without a byte a publisher counts as gone.
 	Silence Duration `toml:"silence"`
+	// PublicAddresses are those that WebRTC clients reach this host by, besides its
+	// own.
+	PublicAddresses []netip.Addr `toml:"public_addresses"`
 	// RelayNetworks are networks that relays may reach although they are not public.
 	RelayNetworks []netip.Prefix `toml:"relay_networks"`
 }
@@ -302,7 +305,7 @@ func Default() Config {
 		Video: VideoConfig{
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
-		Live:   LiveConfig{ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), RelayNetworks: []netip.Prefix{}},
+		Live:   LiveConfig{ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{}},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

@@ -19,6 +19,7 @@ const (
 	portComet     = 2004
 	portWebSocket = 2005
 	portTLS       = 2006
+	portRTC       = 2008 // udp and tcp
 	portVideobiz  = 2009
 	portControl   = 2010 // loopback only
 	portRTMP      = 2011
@@ -41,6 +42,10 @@ var httpPorts = []struct {
 type sockets struct {
 	comet, tls, http, rtmp, control []net.Listener
 	ports                           []protocol.Port
+
+	// rtcUDP and rtcTCP are for media by WebRTC.
+	rtcUDP net.PacketConn
+	rtcTCP net.Listener
 }
 
 // bind opens every socket. All failures are reported together, each with what
@@ -73,11 +78,34 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	for _, p := range httpPorts {
 		open(p.name, p.port, &s.http, addresses...)
 	}
-	if len(errs) > 0 {
+	errs = append(errs, s.bindRTC(ctx, addresses, offset))
+	if err := errors.Join(errs...); err != nil {
 		s.close()
-		return nil, errors.Join(errs...)
+		return nil, err
 	}
 	return s, nil
+}
+
+// bindRTC binds the port of media by WebRTC, on one address or on all.
+func (s *sockets) bindRTC(ctx context.Context, addresses []string, offset int) error {
+	host := ""
+	if len(addresses) == 1 {
+		host = addresses[0]
+	}
+	at := net.JoinHostPort(host, strconv.Itoa(portRTC+offset))
+	udp, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", at)
+	if err != nil {
+		return fmt.Errorf("webrtc: %w", err)
+	}
+	s.rtcUDP = udp
+	s.ports = append(s.ports, protocol.Port{Name: "webrtc", Network: "udp", Address: udp.LocalAddr().String()})
+	ln, err := listenTCP(ctx, net.ListenConfig{}, host, portRTC+offset)
+	if err != nil {
+		return fmt.Errorf("webrtc: %w", err)
+	}
+	s.rtcTCP = ln
+	s.ports = append(s.ports, protocol.Port{Name: "webrtc", Network: "tcp", Address: ln.Addr().String()})
+	return nil
 }
 
 // resetOnClose sets SO_LINGER 0 on a listener, from which Linux hands it on to
@@ -111,6 +139,12 @@ func (s *sockets) close() {
 		for _, ln := range list {
 			_ = ln.Close()
 		}
+	}
+	if s.rtcUDP != nil {
+		_ = s.rtcUDP.Close()
+	}
+	if s.rtcTCP != nil {
+		_ = s.rtcTCP.Close()
 	}
 }
 

@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/netip"
+	"os/exec"
 	"strconv"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"gtiv/daemon/stream"
 	"gtiv/media"
 	"gtiv/media/clip"
+	"gtiv/media/rtc"
 	"gtiv/protocol"
 )
 
@@ -33,7 +36,12 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.stream = stream.New(streamConfig(d.opt.Config), stream.Deps{
+	cfg := streamConfig(d.opt.Config)
+	cfg.RTC = rtc.Config{UDP: d.sockets.rtcUDP, TCP: d.sockets.rtcTCP, PublicAddresses: d.opt.Config.Live.PublicAddresses}
+	if cfg.FFmpeg, err = exec.LookPath(cmp.Or(d.opt.Config.Video.FFmpeg, "ffmpeg")); err != nil {
+		cfg.FFmpeg = "" // viewers by WebRTC have no sound until the next start
+	}
+	d.stream, err = stream.New(cfg, stream.Deps{
 		ByKey: func(ctx context.Context, key string) (string, int64, error) {
 			r, err := d.live.ByKey(ctx, key)
 			return strconv.FormatInt(r.ID, 10), r.Owner, err
@@ -59,6 +67,9 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 		Still:    still.Still,
 		Log:      d.log.With("component", "stream"),
 	})
+	if err != nil {
+		return err
+	}
 	token, err := textSecret(d.opt.Data, "control.token")
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ import (
 	"gtiv/media"
 	"gtiv/media/flv"
 	"gtiv/media/hls"
+	"gtiv/media/rtc"
 	"gtiv/media/rtmp"
 )
 
@@ -35,6 +36,10 @@ type Config struct {
 	MaxConns, MaxPerAddress int
 	// Silence is after how long without a byte a publisher counts as gone.
 	Silence time.Duration
+	// RTC is the port of media by WebRTC; without UDP there is no WebRTC.
+	RTC rtc.Config
+	// FFmpeg makes Opus of AAC for viewers by WebRTC; "": they have no sound.
+	FFmpeg string
 }
 
 // Deps are the rules. All fields but Still and Log are required.
@@ -62,6 +67,7 @@ type Server struct {
 	hub      *media.Hub
 	sessions *media.Registry
 	rtmp     *rtmp.Server
+	rtc      *rtc.Server // nil: none
 	work     sync.WaitGroup
 	events   chan event
 
@@ -90,7 +96,7 @@ type outputs struct {
 }
 
 // New makes a Server; Run must run.
-func New(cfg Config, deps Deps) *Server {
+func New(cfg Config, deps Deps) (*Server, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,7 +108,12 @@ func New(cfg Config, deps Deps) *Server {
 	s.rtmp = rtmp.New(rtmp.Config{App: "live", MaxConns: cfg.MaxConns, MaxPerAddress: cfg.MaxPerAddress, Silence: cfg.Silence}, rtmp.Deps{
 		Hub: s.hub, Publish: s.publish, Play: s.play, Open: s.sessions.Add, Log: deps.Log,
 	})
-	return s
+	if cfg.RTC.UDP == nil {
+		return s, nil
+	}
+	var err error
+	s.rtc, err = rtc.New(cfg.RTC, rtc.Deps{Hub: s.hub, Open: s.sessions.Add, FFmpeg: cfg.FFmpeg, Log: deps.Log})
+	return s, err
 }
 
 // Sessions knows who publishes and who watches.
@@ -144,6 +155,9 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { s.sweepViewers(ctx); return nil })
 	g.Go(func() error { s.makeCovers(ctx); return nil })
+	if s.rtc != nil {
+		g.Go(func() error { return s.rtc.Run(ctx) })
+	}
 	told := make(chan struct{})
 	go func() { // ends with the last event
 		defer close(told)
@@ -237,18 +251,21 @@ const Path = "/live/"
 
 // ServeHTTP answers addresses under Path: <room>.m3u8 and <room>/<segment>.ts
 // (HLS with MPEG-TS, wire.md 11.1), <room>/index.m3u8 and what it names (low
-// latency), <room>.flv (HTTP-FLV and WebSocket-FLV). A token may stand in front of
+// latency), <room>.flv (HTTP-FLV and WebSocket-FLV), <room>/whep and <room>/whip. A token may stand in front of
 // the room as a part of the path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, Path)
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Timing-Allow-Origin", "*")
+	dir, file := split(path)
+	if s.serveRTC(w, r, dir, file) {
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.deps.NotFound(w, r)
 		return
 	}
-	dir, file := split(path)
 	var done bool
 	switch {
 	case strings.HasSuffix(file, ".flv"):
@@ -269,6 +286,47 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.deps.NotFound(w, r)
 	}
 }
+
+// The last parts of the addresses of WHEP and WHIP.
+const (
+	whep = "whep"
+	whip = "whip"
+)
+
+// serveRTC answers <room>/whep, <room>/whip and what their Location names; false:
+// it is none of these.
+func (s *Server) serveRTC(w http.ResponseWriter, r *http.Request, dir, file string) bool {
+	if s.rtc == nil {
+		return false
+	}
+	if _, kind := split(dir); kind == whep || kind == whip {
+		s.rtc.ServeSession(w, r, file)
+		return true
+	}
+	peer := rtc.Peer{Address: s.deps.Address(r)}
+	token, room := split(dir)
+	switch file {
+	case whep:
+		o := s.watch(r, token, room)
+		if o == nil {
+			return false
+		}
+		s.rtc.ServeWHEP(w, r, o.stream, peer)
+	case whip:
+		s.rtc.ServeWHIP(w, r, peer, func(key string) (string, int64, error) {
+			of, user, err := s.deps.ByKey(r.Context(), key)
+			if err == nil && of != room {
+				err = errOtherRoom
+			}
+			return of, user, err
+		})
+	default:
+		return false
+	}
+	return true
+}
+
+var errOtherRoom = errors.New("the key is that of another room")
 
 // watch finds a stream that the caller may watch; nil: there is none for them.
 func (s *Server) watch(r *http.Request, token, room string) *outputs {
