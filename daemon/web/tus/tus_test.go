@@ -193,14 +193,16 @@ func TestNoMoreUploadsBeginThanThereIsRoomFor(t *testing.T) {
 
 func TestSlowSendersOfOneAddressTakeNotAllPlaces(t *testing.T) {
 	s := newSite(t, t.TempDir(), func(int64) error { return nil })
+	var held sync.WaitGroup
 	for i := range 16 {
 		user := 1000 + i
 		_, h, _ := s.do(user, "POST", "/files/", nil, "Upload-Length", "1000", "From", "192.0.2."+strconv.Itoa(100+i))
 		pr, pw := io.Pipe()
 		defer pw.Close()
 		go s.do(user, "PATCH", h.Get("Location"), pr, "From", "192.0.2.1", "Content-Type", "application/offset+octet-stream", "Upload-Offset", "0")
-		go fmt.Fprint(pw, "0123456789")
+		held.Go(func() { fmt.Fprint(pw, "0123456789") }) // taken by who has a place
 	}
+	held.Wait()
 	end := time.Now().Add(10 * time.Second)
 	for user := 5000; ; user++ {
 		status, h, body := s.do(user, "POST", "/files/", nil, "Upload-Length", "1000", "From", "192.0.2.1")
