@@ -171,6 +171,8 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"POST /live/slow", "live.slow", func(params) params { return params{"Seconds": 10} }, order},
 		{"GET /live/words", "", nil, order},
 		{"POST /live/words", "live.words", func(params) params { return params{"Words": "spam,eggs"} }, order},
+		{"GET /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
+		{"POST /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
 		{"GET /live/moderators", "", nil, users},
 		{"POST /live/moderators", "live.moderators", func(params) params { return params{"UserIds": s.id("reader")} }, []protocol.Code{login, no, no, no, ok, no}},
 	}
