@@ -167,3 +167,16 @@ func randomName() string { return rand.Text() }
 
 // inside says whether path is something right in the staging area.
 func (s *Staging) inside(path string) bool { return filepath.Dir(filepath.Clean(path)) == s.dir }
+
+// spend runs put, which takes folder out of the staging area, and removes what
+// is in its place afterwards: what was not put, or what it took the place of.
+func (s *Staging) spend(folder string, put func() error) error {
+	if !s.inside(folder) {
+		return fmt.Errorf("put folder %s: not in the staging area", folder)
+	}
+	err := put()
+	if rest := os.RemoveAll(folder); rest != nil {
+		err = errors.Join(err, fmt.Errorf("remove temporary folder: %w", rest))
+	}
+	return err
+}

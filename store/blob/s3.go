@@ -143,14 +143,7 @@ func quote(etag string) string { return `"` + strings.Trim(etag, `"`) + `"` }
 
 // PutDir implements Bucket.
 func (s *S3) PutDir(ctx context.Context, key, folder string) error {
-	if !s.inside(folder) {
-		return fmt.Errorf("put folder %s: not in the staging area", folder)
-	}
-	err := s.putDir(ctx, key, folder)
-	if rest := os.RemoveAll(folder); rest != nil {
-		err = errors.Join(err, fmt.Errorf("remove temporary folder: %w", rest))
-	}
-	return err
+	return s.spend(folder, func() error { return s.putDir(ctx, key, folder) })
 }
 
 // putDir sends playlists last: who can read one finds everything it names. Then

@@ -54,15 +54,7 @@ func (s *Store) Put(_ context.Context, key string, f *Incoming) (Info, error) {
 
 // PutDir implements Bucket.
 func (s *Store) PutDir(ctx context.Context, key, folder string) error {
-	if !s.inside(folder) {
-		return fmt.Errorf("put folder %s: not in the staging area", folder)
-	}
-	err := s.putDir(ctx, key, folder)
-	// After success this is what the new folder took the place of.
-	if rest := os.RemoveAll(folder); rest != nil {
-		err = errors.Join(err, fmt.Errorf("remove temporary folder: %w", rest))
-	}
-	return err
+	return s.spend(folder, func() error { return s.putDir(ctx, key, folder) })
 }
 
 func (s *Store) putDir(ctx context.Context, key, folder string) error {
