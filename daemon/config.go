@@ -3,6 +3,8 @@ package daemon
 import (
 	"net/netip"
 	"time"
+
+	"gtiv/daemon/live"
 )
 
 // Config is everything an operator can set. Default runs a working server;
@@ -190,12 +192,14 @@ type VideoConfig struct {
 
 // LiveConfig is about live streams.
 type LiveConfig struct {
+	// Who may stream: all, approved or nobody.
+	Who string `toml:"who" reload:"yes"`
 	// Viewers bounds all viewers; 0 is no limit.
-	Viewers int `toml:"viewers"`
+	Viewers int `toml:"viewers" reload:"yes"`
 	// ViewersPerStream bounds those of one stream; 0 is no limit.
-	ViewersPerStream int `toml:"viewers_per_stream"`
+	ViewersPerStream int `toml:"viewers_per_stream" reload:"yes"`
 	// ViewersPerAddress bounds those from one address; 0 is no limit.
-	ViewersPerAddress int `toml:"viewers_per_address"`
+	ViewersPerAddress int `toml:"viewers_per_address" reload:"yes"`
 	// RTMPConnections bounds connections of RTMP.
 	RTMPConnections int `toml:"rtmp_connections"`
 	// Silence is after how long without a byte a publisher counts as gone.
@@ -305,7 +309,7 @@ func Default() Config {
 		Video: VideoConfig{
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
-		Live:   LiveConfig{ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{}},
+		Live:   LiveConfig{Who: live.WhoAll, ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{}},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"gtiv/daemon/filter"
+	"gtiv/daemon/live"
 )
 
 // maxPortOffset keeps the highest port, 20999 of the relay, below 65536.
@@ -111,6 +112,7 @@ func (k *checks) media(c Config) {
 	k.between("video.uploads_per_hour", int64(c.Video.UploadsPerHour), 0, many, "between 0 (no limit) and 1000000")
 	k.between("video.max_duration", int64(c.Video.MaxDuration), int64(time.Second), int64(6*time.Hour), "between 1s and 6h")
 	k.between("video.threads", int64(c.Video.Threads), 0, 256, "between 0 (half the CPUs) and 256")
+	k.oneOf("live.who", c.Live.Who, live.WhoAll, live.WhoApproved, live.WhoNobody)
 	k.between("live.viewers", int64(c.Live.Viewers), 0, many, "between 0 (no limit) and 1000000")
 	k.between("live.viewers_per_stream", int64(c.Live.ViewersPerStream), 0, many, "between 0 (no limit) and 1000000")
 	k.between("live.viewers_per_address", int64(c.Live.ViewersPerAddress), 0, many, "between 0 (no limit) and 1000000")

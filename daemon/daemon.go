@@ -20,7 +20,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -228,10 +227,9 @@ func (d *Daemon) makeFront(context.Context) error {
 	}, web.Deps{
 		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
 		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, Deleted: d.deleted, UploadToken: d.uploadToken,
-		Mount:       map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
-		LiveCover:   func(room int64) string { return d.stream.Cover(strconv.FormatInt(room, 10)) },
-		LiveViewers: func(room int64) int { return d.stream.Sessions().Viewers(strconv.FormatInt(room, 10)) },
-		Online:      d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
+		Mount:   map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
+		Streams: liveStreams{d.stream},
+		Online:  d.gateway.Online, SessionOnline: d.gateway.SessionOnline,
 		WebSocket: d.gateway, Clips: video.Files(), Logger: d.log.With("component", "web"),
 	}); err != nil {
 		return err

@@ -3,7 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"os/exec"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"gtiv/daemon/dial"
-	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
 	"gtiv/daemon/stream"
 	"gtiv/media"
@@ -41,18 +40,33 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 	if cfg.FFmpeg, err = exec.LookPath(cmp.Or(d.opt.Config.Video.FFmpeg, "ffmpeg")); err != nil {
 		cfg.FFmpeg = "" // viewers by WebRTC have no sound until the next start
 	}
+	outgoing := &dial.Dialer{Allow: d.opt.Config.Live.RelayNetworks}
 	d.stream, err = stream.New(cfg, stream.Deps{
 		ByKey: func(ctx context.Context, key string) (string, int64, error) {
 			r, err := d.live.ByKey(ctx, key)
 			return strconv.FormatInt(r.ID, 10), r.Owner, err
 		},
-		MayWatch: func(ctx context.Context, room, _ string) error {
+		MayWatch: func(ctx context.Context, room, token string) (int64, error) {
 			id, err := strconv.ParseInt(room, 10, 64)
 			if err != nil {
-				return live.ErrNoStream
+				return 0, live.ErrNoStream
 			}
-			return d.live.MayWatch(ctx, 0, id)
+			v := d.media.signer.Viewer(token, id)
+			return v.User, d.live.MayWatch(ctx, v, id)
 		},
+		MayStay: d.mayStay,
+		Pushes: func(ctx context.Context, room string) []string {
+			id, err := strconv.ParseInt(room, 10, 64)
+			if err != nil {
+				return nil
+			}
+			list, err := d.store.LivePushes(ctx, id)
+			if err != nil {
+				d.log.Warn("stream not pushed to other servers", "room", room, "err", err)
+			}
+			return list
+		},
+		Dial: outgoing.DialContext,
 		OnAir: func(ctx context.Context, room string, on bool) {
 			id, err := strconv.ParseInt(room, 10, 64)
 			if err == nil {
@@ -87,12 +101,10 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 			return key, err
 		}
 	}
-	outgoing := &dial.Dialer{Allow: d.opt.Config.Live.RelayNetworks}
 	d.controls = d.stream.NewControls(token, stream.ControlDeps{
 		Key: key(false), Reset: key(true),
 		// A deleted key is another one that nobody knows.
 		Delete: func(ctx context.Context, room string) error { _, err := key(true)(ctx, room); return err },
-		Dial:   outgoing.DialContext,
 	})
 	return d.store.NobodyOnAir(ctx)
 }
@@ -104,20 +116,62 @@ func (d *Daemon) offAir(room int64) {
 	}
 }
 
-// maxToldFans bounds whom the beginning of one stream is told.
-const maxToldFans = 10_000
-
-// tellFollowers tells those who follow somebody and are connected.
-func (d *Daemon) tellFollowers(ctx context.Context, owner int64, n protocol.Notice) {
-	fans, err := d.store.Fans(ctx, owner, maxToldFans)
+// mayStay says whether a stream may still be on air; while nobody can tell it may.
+func (d *Daemon) mayStay(ctx context.Context, room string) bool {
+	id, err := strconv.ParseInt(room, 10, 64)
 	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			d.log.Warn("followers not told", "user", owner, "err", err)
+		return true // of a relay that somebody started
+	}
+	may, err := d.live.MayStay(ctx, id)
+	if err != nil {
+		d.log.Warn("nobody knows whether a stream may be on air", "room", room, "err", err)
+		return true
+	}
+	return may
+}
+
+// liveStreams are the live streams as client apps and administrators see them.
+type liveStreams struct{ s *stream.Server }
+
+func roomName(room int64) string { return strconv.FormatInt(room, 10) }
+
+func (l liveStreams) Cover(room int64) string   { return l.s.Cover(roomName(room)) }
+func (l liveStreams) Viewers(room int64) int    { return l.s.Sessions().Viewers(roomName(room)) }
+func (l liveStreams) KickViewers(room int64)    { l.s.KickViewers(roomName(room)) }
+func (l liveStreams) Notes(room int64) []string { return l.s.Notes(roomName(room)) }
+
+func (l liveStreams) Stream(room int64) (st protocol.LiveStream, began int64, ok bool) {
+	f, ok := l.s.Figures(roomName(room))
+	if !ok {
+		return st, 0, false
+	}
+	return protocol.LiveStream{
+		Protocol: f.Protocol, Video: string(f.Video), Audio: string(f.Audio), VideoKbps: f.VideoKbps, AudioKbps: f.AudioKbps,
+		Fps: math.Round(f.Fps*10) / 10, KeyEvery: f.KeyEvery.Milliseconds(), BFrames: f.BFrames,
+	}, f.Began.UnixMilli(), true
+}
+
+func (l liveStreams) Sessions(room int64) []protocol.LiveSession {
+	list := []protocol.LiveSession{}
+	var published int64
+	if f, ok := l.s.Figures(roomName(room)); ok {
+		published = f.VideoBytes + f.AudioBytes
+	}
+	for _, v := range l.s.Sessions().List(roomName(room)) {
+		p := protocol.LiveSession{
+			ID: v.ID, Publish: v.Publish, Protocol: v.Protocol, UserID: v.User, Began: v.Began.UnixMilli(), Bytes: v.Out.Load(), Note: v.Note,
 		}
-		return
+		if v.Address.IsValid() {
+			p.Address = v.Address.String()
+		}
+		if v.Publish {
+			p.Bytes = published
+		}
+		list = append(list, p)
 	}
-	push := &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true}
-	for _, f := range fans {
-		d.gateway.Push(f.Account.ID, push)
-	}
+	return list
+}
+
+func (l liveStreams) Kick(room, session int64, d time.Duration) bool {
+	return l.s.Kick(roomName(room), session, d)
 }

@@ -13,6 +13,7 @@ const (
 	topicAnnounce = "announce"
 	topicProcess  = "process" // videos to be made
 	topicLadder   = "ladder"  // and their renditions
+	topicLive     = "live"    // followers to be told that a room is on air
 )
 
 // topics are the queues as administrators see them.

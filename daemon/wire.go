@@ -15,6 +15,7 @@ import (
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
 	"gtiv/protocol"
+	"gtiv/store/queue"
 )
 
 // This file translates between the parts: each has its own configuration and
@@ -44,7 +45,7 @@ func liveConfig(c Config) live.Config {
 	return live.Config{
 		SendsPerSecond: float64(c.Limits.SendsPerSecond), SendBurst: c.Limits.SendBurst,
 		Retention: time.Duration(c.Chat.Retention), Language: c.Site.Language,
-		RoomSendsPerSecond: float64(c.Limits.RoomSendsPerSecond),
+		RoomSendsPerSecond: float64(c.Limits.RoomSendsPerSecond), Who: c.Live.Who,
 	}
 }
 
@@ -129,7 +130,10 @@ func (d *Daemon) liveDeps() live.Deps {
 		Censor:  d.words.censor,
 		TooNew:  func(ctx context.Context, user int64) (time.Duration, error) { return d.account.TooNew(ctx, user) },
 		Online:  func(room int64) int { return d.gateway.RoomOnline(protocol.LiveRoomName(room)) },
-		OffAir:  d.offAir, Followers: d.tellFollowers,
+		OffAir:  d.offAir, Tell: d.queue.Topic(topicLive, queue.TopicOptions{}),
+		Notify: func(user int64, n protocol.Notice) {
+			d.gateway.Push(user, &gateway.Push{Op: protocol.OpNotice, Body: n.JSON(), FeaturesOnly: true})
+		},
 	}
 }
 
@@ -217,6 +221,7 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 	d.chat.SetConfig(chatConfig(next))
 	d.words.set(list)
 	d.live.SetConfig(liveConfig(next))
+	d.stream.Sessions().SetLimits(streamConfig(next).Limits)
 	d.video.SetConfig(videoConfig(next))
 	d.media.process.SetConfig(processConfig(next))
 	if d.opt.Level != nil {

@@ -39,6 +39,9 @@ type Session struct {
 	In, Out atomic.Int64 // bytes
 }
 
+// watches says whether it counts as a viewer: another server does not.
+func (s *Session) watches() bool { return !s.Publish && s.Protocol != ProtocolRelay }
+
 // Errors of Registry.Add; compare with errors.Is.
 var (
 	// ErrFull means that a stream, an address or the server has as many viewers as
@@ -86,7 +89,7 @@ func (r *Registry) SetLimits(l Limits) {
 // twice. ErrFull.
 func (r *Registry) Add(s *Session) (remove func(), err error) {
 	r.mu.Lock()
-	if !s.Publish && r.full(s) {
+	if s.watches() && r.full(s) {
 		r.mu.Unlock()
 		return nil, ErrFull
 	}
@@ -95,7 +98,7 @@ func (r *Registry) Add(s *Session) (remove func(), err error) {
 	r.all[s.ID] = s
 	n := r.tally(s, 1)
 	r.mu.Unlock()
-	if !s.Publish {
+	if s.watches() {
 		r.changed(s.Room, n)
 	}
 	return sync.OnceFunc(func() {
@@ -103,7 +106,7 @@ func (r *Registry) Add(s *Session) (remove func(), err error) {
 		delete(r.all, s.ID)
 		n := r.tally(s, -1)
 		r.mu.Unlock()
-		if !s.Publish {
+		if s.watches() {
 			r.changed(s.Room, n)
 		}
 	}), nil
@@ -116,7 +119,7 @@ func (r *Registry) full(s *Session) bool {
 
 // tally counts a viewer in or out and answers how many its room has.
 func (r *Registry) tally(s *Session, d int) int {
-	if s.Publish {
+	if !s.watches() {
 		return r.viewers[s.Room]
 	}
 	r.count += d

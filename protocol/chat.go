@@ -33,6 +33,7 @@ const (
 	TypeLeft       MessageType = 19
 	TypeInvited    MessageType = 20 // server only
 	TypeRoomAvatar MessageType = 21
+	TypeHearts     MessageType = 22 // server only, live rooms: Content is how many; not kept
 	MaxMessageType MessageType = 21
 	ChatPrivate                = 1 // ChatType of a private push
 	ChatRoom                   = 2
@@ -153,11 +154,16 @@ type Notice struct {
 	Id           string `json:",omitempty"` //nolint:revive // the wire's spelling
 	Text         string `json:",omitempty"`
 	Epoch        string `json:",omitempty"`
+	RoomID       int64  `json:"RoomId,omitempty"`
 	VideoID      int64  `json:"VideoId,omitempty"`
 	State        string `json:",omitempty"`
 	Percent      int    `json:",omitempty"`
 	Reason       string `json:",omitempty"`
 }
+
+// LiveOn is the State of a notice of kind NoticeLive: RoomId of User, called Text,
+// is on air.
+const LiveOn = "on"
 
 // Kinds of notices.
 const (

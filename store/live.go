@@ -42,6 +42,9 @@ type LiveRoom struct {
 	// OpenedSeq is the last message before it was opened; those up to it are not
 	// shown.
 	OpenedSeq uint64
+	Access    string // AccessOpen and so on
+	LinkEpoch int64  // links signed for another one are good for nothing
+	Hearts    int64
 }
 
 // LiveMessage is a stored message of a live room.
@@ -83,11 +86,12 @@ type LiveAction struct {
 	OnCommit func(notice LiveMessage)
 }
 
-const liveColumns = `r.id, r.owner_id, r.title, r.cover, r.state, r.closed OR a.deleted_at <> 0 OR a.banned_until > ?1, r.slow_seconds, r.opened_seq`
+const liveColumns = `r.id, r.owner_id, r.title, r.cover, r.state, r.closed OR a.deleted_at <> 0 OR a.banned_until > ?1, r.slow_seconds, r.opened_seq,
+	r.access, r.link_epoch, r.hearts`
 
 func scanLive(row scanner) (LiveRoom, error) {
 	var r LiveRoom
-	err := row.Scan(&r.ID, &r.Owner, &r.Title, &r.Cover, &r.OnAir, &r.Closed, &r.Slow, &r.OpenedSeq)
+	err := row.Scan(&r.ID, &r.Owner, &r.Title, &r.Cover, &r.OnAir, &r.Closed, &r.Slow, &r.OpenedSeq, &r.Access, &r.LinkEpoch, &r.Hearts)
 	return r, err
 }
 
@@ -115,20 +119,25 @@ type LiveShown struct {
 	Account Account
 }
 
-// Lives lists the rooms that are not closed, those on air first, then those
-// changed last.
-func (s *Store) Lives(ctx context.Context, limit int) ([]LiveShown, error) {
-	rows, err := s.viewRows(ctx, `SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow_seconds, `+accountColumns+`
+// Lives lists the rooms that are not closed and that viewer (0: a guest) may watch
+// without a link, those on air first, then those changed last.
+func (s *Store) Lives(ctx context.Context, viewer int64, limit int) ([]LiveShown, error) {
+	rows, err := s.viewRows(ctx, `SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow_seconds, r.access, `+accountColumns+`
 		FROM live_room r INDEXED BY live_room_list CROSS JOIN account a ON a.id = r.owner_id
-		WHERE r.closed = 0 AND a.deleted_at = 0 AND a.banned_until <= ?
-		ORDER BY r.state DESC, r.updated_at DESC LIMIT ?`, s.now().UnixMilli(), limit)
+		WHERE r.closed = 0 AND a.deleted_at = 0 AND a.banned_until <= ?1 AND (r.access = 'open' OR ?2 > 0 AND `+liveInvited+`)
+		ORDER BY r.state DESC, r.updated_at DESC LIMIT ?3`, s.now().UnixMilli(), viewer, limit)
 	return collect(rows, err, func(r scanner) (LiveShown, error) {
 		var l LiveShown
 		var err error
-		l.Account, err = scanAccount(r, &l.ID, &l.Owner, &l.Title, &l.Cover, &l.OnAir, &l.Slow)
+		l.Account, err = scanAccount(r, &l.ID, &l.Owner, &l.Title, &l.Cover, &l.OnAir, &l.Slow, &l.Access)
 		return l, err
 	})
 }
+
+// liveInvited is whether the account ?2 may watch the room r although it is not open.
+const liveInvited = `(r.owner_id = ?2 OR EXISTS (SELECT 1 FROM live_moderator m WHERE m.live_id = r.id AND m.user_id = ?2)
+	OR r.access = 'followers' AND EXISTS (SELECT 1 FROM follow f WHERE f.fan_id = ?2 AND f.master_id = r.owner_id)
+		AND NOT EXISTS (SELECT 1 FROM block b WHERE b.user_id = r.owner_id AND b.peer_id = ?2))`
 
 // CreateLive makes the owner's live room, or opens it again when it was closed.
 // A room that is open is answered as it is. OnCommit runs when anything changed.

@@ -229,7 +229,7 @@ func TestTheListOfLiveRooms(t *testing.T) {
 		t.Errorf("%+v", said)
 	}
 	want(t, "edit", s.EditLive(ctx, store.LiveAction{Actor: rooms[0].Owner, Room: rooms[0].ID}, "", "http://c/x.jpg"), nil)
-	list := ok(s.Lives(ctx, 10))(t)
+	list := ok(s.Lives(ctx, 0, 10))(t)
 	if len(list) != 3 || list[0].ID != rooms[4].ID && list[0].ID != rooms[0].ID || list[0].Account.ID != list[0].Owner {
 		t.Fatalf("%+v", list)
 	}
@@ -238,7 +238,7 @@ func TestTheListOfLiveRooms(t *testing.T) {
 			t.Errorf("edited: %+v", l.LiveRoom)
 		}
 	}
-	if n := len(ok(s.Lives(ctx, 2))(t)); n != 2 {
+	if n := len(ok(s.Lives(ctx, 0, 2))(t)); n != 2 {
 		t.Errorf("%d of at most 2", n)
 	}
 }

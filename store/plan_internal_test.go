@@ -243,7 +243,7 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	_, _ = s.LiveMessagesBy(ctx, reader)
 	_, _ = s.LiveOf(ctx, owner)
 	_, _ = s.LiveSent(ctx, reader, "c")
-	_, _ = s.Lives(ctx, 10)
+	_, _ = s.Lives(ctx, 7, 10)
 	_, _ = s.Live(ctx, r.ID)
 	_, _, _ = s.ExpireLive(ctx, 1<<60, 10)
 	_ = s.CloseLive(ctx, act)

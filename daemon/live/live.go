@@ -1,14 +1,14 @@
-// Package live has the rules of live rooms: who has one, who may write in its
-// chat and who keeps order there. The streams themselves come later; so far a
-// room is on air only when its row says so. One room of the built-in account
-// shows the app's list that the server is there.
+// Package live has the rules of live rooms: who has one, who may stream there, who
+// may watch, who may write in its chat and who keeps order there. The streams
+// themselves are daemon/stream. One room of the built-in account shows the app's
+// list that the server is there.
 //
 // A message is answered once it is committed (store), and then published: in
 // commit order, by one goroutine, as one frame for all readers whatever their
 // number. What a room's newest messages are and who may do what in it is kept
 // in memory while it is used; the store decides, inside the write.
 //
-// Goroutines: the publisher and the expiry, in Run. Locks, outer first: Service.mu (the rooms),
+// Goroutines: the publisher, the expiry, the hearts and who tells followers, in Run. Locks, outer first: Service.mu (the rooms),
 // room.mu (one of them). room.mu is held while a frame is handed to the gateway
 // and while a reader enters, so that a reader finds neither gap nor double
 // between the last messages and the first new one.
@@ -27,6 +27,7 @@ import (
 	"gtiv/daemon/video/sample"
 	"gtiv/protocol"
 	"gtiv/store"
+	"gtiv/store/queue"
 )
 
 // SampleRoom is the id of the built-in room. Rooms start behind it.
@@ -41,7 +42,16 @@ type Config struct {
 	RoomSendsPerSecond float64
 	Retention          time.Duration // how long messages are kept; 0 for ever
 	Language           string        // of readers whose language is unknown
+	// Who may stream: WhoAll (also ""), WhoApproved or WhoNobody. Administrators may.
+	Who string
 }
+
+// The values of Config.Who.
+const (
+	WhoAll      = "all"
+	WhoApproved = "approved"
+	WhoNobody   = "nobody"
+)
 
 // DefaultRoomSends is the default of Config.RoomSendsPerSecond.
 const DefaultRoomSends = 50
@@ -74,10 +84,13 @@ type Deps struct {
 	TooNew func(ctx context.Context, user int64) (time.Duration, error)
 	// OffAir ends the stream of a room; may be nil.
 	OffAir func(room int64)
-	// Followers tells those who follow owner, and are connected; may be nil.
-	Followers func(ctx context.Context, owner int64, n protocol.Notice)
-	Logger    *slog.Logger     // may be nil
-	Now       func() time.Time // may be nil
+	// Notify tells a user who is connected; may be nil.
+	Notify func(user int64, n protocol.Notice)
+	// Tell holds the work of telling followers that a room is on air; nil: they are
+	// not told.
+	Tell   *queue.Topic
+	Logger *slog.Logger     // may be nil
+	Now    func() time.Time // may be nil
 }
 
 // Caller is who acts.
@@ -97,6 +110,8 @@ type Service struct {
 
 	sends     *limit.Bucket // per account
 	roomSends *limit.Bucket // per room
+	beats     *limit.Bucket // hearts, per account
+	hearts    hearts
 	line      chan event
 	stopped   chan struct{} // closed when nobody reads line any more
 
@@ -121,8 +136,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		deps: deps, store: deps.Store, log: deps.Logger, now: deps.Now,
-		sends: limit.NewBucket(deps.Now), roomSends: limit.NewBucket(deps.Now),
-		line: make(chan event, lineLength), stopped: make(chan struct{}), rooms: map[int64]*room{},
+		sends: limit.NewBucket(deps.Now), roomSends: limit.NewBucket(deps.Now), beats: limit.NewBucket(deps.Now),
+		hearts: hearts{waiting: map[int64]int64{}},
+		line:   make(chan event, lineLength), stopped: make(chan struct{}), rooms: map[int64]*room{},
 	}
 	s.SetConfig(cfg)
 	return s, nil
@@ -143,6 +159,11 @@ func (s *Service) Run(ctx context.Context) error {
 	defer work.Wait()
 	defer close(s.stopped)
 	work.Go(func() { s.expireAll(ctx) })
+	work.Go(func() { s.showHearts(ctx) })
+	if s.deps.Tell != nil {
+		work.Go(func() { s.tellAll(ctx) })
+		work.Go(func() { s.resumeTelling(ctx) })
+	}
 	for {
 		select {
 		case e := <-s.line:
@@ -200,25 +221,28 @@ type Room struct {
 	Title string
 	Cover string // a URL, or the key of a cover file relative to the endpoint; "" none
 	OnAir bool
+	// Access is who may watch it, see store.AccessOpen.
+	Access string
 }
 
 // listed bounds the list of live rooms (wire.md 5).
 const listed = 10
 
-// List is the list of live rooms: the sample, then the others, those on air
-// first.
-func (s *Service) List(ctx context.Context, _ int64) ([]Room, error) {
+// List is the list of live rooms that viewer (0: a guest) may watch: the sample,
+// then the others, those on air first. Rooms for who has a link are in nobody's
+// list but those of their owners and moderators.
+func (s *Service) List(ctx context.Context, viewer int64) ([]Room, error) {
 	owner, err := s.store.Account(ctx, store.BuiltInAccount)
 	if err != nil {
 		return nil, fmt.Errorf("owner of the sample room: %w", err)
 	}
-	list := []Room{{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover}}
-	rooms, err := s.store.Lives(ctx, listed-len(list))
+	list := []Room{{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover, Access: store.AccessOpen}}
+	rooms, err := s.store.Lives(ctx, viewer, listed-len(list))
 	if err != nil {
 		return nil, fmt.Errorf("list live rooms: %w", err)
 	}
 	for _, r := range rooms {
-		list = append(list, Room{ID: r.ID, Owner: r.Account, Title: r.Title, Cover: r.Cover, OnAir: r.OnAir})
+		list = append(list, Room{ID: r.ID, Owner: r.Account, Title: r.Title, Cover: r.Cover, OnAir: r.OnAir, Access: r.Access})
 	}
 	return list, nil
 }

@@ -43,6 +43,9 @@ func (s *Service) Create(ctx context.Context, c Caller, title, cover string) (in
 	if err == nil {
 		title, err = s.mayShow(ctx, c, title)
 	}
+	if err == nil {
+		err = s.checkMayOwn(ctx, c)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -59,6 +62,15 @@ func (s *Service) Create(ctx context.Context, c Caller, title, cover string) (in
 		s.await(ctx, done)
 	}
 	return r.ID, nil
+}
+
+// checkMayOwn refuses who may not stream. Code: CodeForbidden.
+func (s *Service) checkMayOwn(ctx context.Context, c Caller) error {
+	may, err := s.mayOwn(ctx, c.User)
+	if err == nil && !may {
+		err = protocol.Errorf(protocol.CodeForbidden, "liveNotAllowed")
+	}
+	return err
 }
 
 // mayShow is a title as the whole site may see it, which is a text like others.
@@ -198,12 +210,8 @@ func (s *Service) DeleteMessage(ctx context.Context, c Caller, id int64, serverM
 
 // deletion is the frame that takes a message from the screens.
 func (s *Service) deletion(c Caller, id int64, serverMsgID string) Frame {
-	own, err := uuid.NewV7()
-	if err != nil {
-		own = uuid.New()
-	}
 	m := store.LiveMessage{
-		Room: id, From: c.User, Type: int(protocol.TypeRecall), ServerMsgID: own.String(), Time: s.now().UnixMilli(),
+		Room: id, From: c.User, Type: int(protocol.TypeRecall), ServerMsgID: newID(), Time: s.now().UnixMilli(),
 	}
 	return Frame{Op: protocol.RoomOp(id), Body: body(m, serverMsgID)}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 
-	"gtiv/protocol"
 	"gtiv/store"
 )
 
@@ -98,33 +97,55 @@ func (s *Service) ByKey(ctx context.Context, key string) (store.LiveRoom, error)
 		return store.LiveRoom{}, ErrNoStream
 	}
 	r, err := s.store.LiveByKey(ctx, key)
-	if errors.Is(err, store.ErrNotFound) || err == nil && r.Closed {
+	if errors.Is(err, store.ErrNotFound) {
 		return store.LiveRoom{}, ErrNoStream
+	}
+	if err != nil {
+		return r, err
+	}
+	may, err := s.mayStream(ctx, r)
+	if err == nil && !may {
+		err = ErrNoStream
 	}
 	return r, err
 }
 
-// MayWatch says whether viewer (0: a guest) may watch a room. Code: CodeUnknown.
-func (s *Service) MayWatch(ctx context.Context, _, room int64) error {
-	r, err := s.store.Live(ctx, room)
-	if err == nil && r.Closed {
-		err = store.ErrLiveClosed
+// mayStream says whether a room may be on air: it is open and its owner may stream.
+func (s *Service) mayStream(ctx context.Context, r store.LiveRoom) (bool, error) {
+	if r.Closed {
+		return false, nil
 	}
-	return liveError(err)
+	return s.mayOwn(ctx, r.Owner)
 }
 
-// OnAir notes that the stream of a room began or ended, and tells its followers.
-func (s *Service) OnAir(ctx context.Context, room int64, on bool) error {
-	if err := s.store.SetOnAir(ctx, room, on); err != nil || !on {
-		return err
+// mayOwn says whether an account may stream.
+func (s *Service) mayOwn(ctx context.Context, user int64) (bool, error) {
+	who := s.cfg.Load().Who
+	if who == "" || who == WhoAll {
+		return true, nil
 	}
-	if s.deps.Followers == nil {
-		return nil
-	}
+	allowed, role, err := s.store.Streamer(ctx, user)
+	return role >= store.RoleAdmin || allowed && who == WhoApproved, err
+}
+
+// MayStay says whether a room that is on air may still be: its owner may have been
+// banned meanwhile.
+func (s *Service) MayStay(ctx context.Context, room int64) (bool, error) {
 	r, err := s.store.Live(ctx, room)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
 	if err != nil {
+		return false, err
+	}
+	return s.mayStream(ctx, r)
+}
+
+// OnAir notes that the stream of a room began or ended, and has its followers told.
+func (s *Service) OnAir(ctx context.Context, room int64, on bool) error {
+	tell, err := s.store.SetOnAir(ctx, room, on)
+	if err != nil || !tell || s.deps.Tell == nil {
 		return err
 	}
-	s.deps.Followers(ctx, r.Owner, protocol.Notice{Kind: protocol.NoticeLive, User: r.Owner, Id: protocol.LiveConversation(room), Text: r.Title})
-	return nil
+	return s.putTell(ctx, room, 0)
 }

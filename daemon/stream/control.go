@@ -9,11 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
-
-	"gtiv/media"
-	"gtiv/media/rtmp"
 )
 
 // Controls is the control API of the original's stream server (wire.md 11.2), on its
@@ -24,9 +20,6 @@ type Controls struct {
 	token string
 	deps  ControlDeps
 	mux   *http.ServeMux
-
-	mu     sync.Mutex
-	relays map[relayKey]*relay
 }
 
 // ControlDeps are the rules behind the control API. All are required.
@@ -35,30 +28,14 @@ type ControlDeps struct {
 	// ErrNoRoom.
 	Key, Reset func(ctx context.Context, room string) (string, error)
 	Delete     func(ctx context.Context, room string) error
-	// Dial opens connections of relays.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // ErrNoRoom means that there is no such room.
 var ErrNoRoom = errors.New("no such room")
 
-// relayKey names a relay.
-type relayKey struct {
-	push      bool
-	room, url string
-}
-
-type relay struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// maxRelays bounds the relays of all rooms.
-const maxRelays = 100
-
 // NewControls makes the handler. token must not be empty.
 func (s *Server) NewControls(token string, deps ControlDeps) *Controls {
-	c := &Controls{s: s, token: token, deps: deps, mux: http.NewServeMux(), relays: map[relayKey]*relay{}}
+	c := &Controls{s: s, token: token, deps: deps, mux: http.NewServeMux()}
 	c.mux.HandleFunc("/control/get", c.key(deps.Key))
 	c.mux.HandleFunc("/control/reset", c.key(deps.Reset))
 	c.mux.HandleFunc("/control/delete", c.delete)
@@ -156,7 +133,7 @@ func (c *Controls) relay(w http.ResponseWriter, r *http.Request, push bool) {
 	key := relayKey{push, name, url}
 	switch oper {
 	case "start":
-		switch err := c.start(key); {
+		switch err := c.s.startRelay(key); {
 		case errors.Is(err, errRelays):
 			reply(w, http.StatusServiceUnavailable, err.Error())
 		case err != nil:
@@ -165,7 +142,7 @@ func (c *Controls) relay(w http.ResponseWriter, r *http.Request, push bool) {
 			reply(w, http.StatusOK, "relay of "+name+" started")
 		}
 	case "stop":
-		if !c.stop(key) {
+		if !c.s.stopRelay(key) {
 			reply(w, http.StatusNotFound, "session not found")
 			return
 		}
@@ -173,98 +150,6 @@ func (c *Controls) relay(w http.ResponseWriter, r *http.Request, push bool) {
 	default:
 		reply(w, http.StatusBadRequest, "oper is start or stop")
 	}
-}
-
-var errRelays = errors.New("too many relays")
-
-// start starts a relay, which goes on until it is stopped. One that is there stays.
-func (c *Controls) start(key relayKey) error {
-	c.s.mu.Lock()
-	ctx := c.s.ctx
-	c.s.mu.Unlock()
-	if ctx == nil {
-		return errors.New("shutting down")
-	}
-	if !strings.HasPrefix(key.url, "rtmp://") && !strings.HasPrefix(key.url, "rtmps://") {
-		return errors.New("url must begin with rtmp:// or rtmps://")
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.relays[key] != nil {
-		return nil
-	}
-	if len(c.relays) >= maxRelays {
-		return errRelays
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	l := &relay{cancel: cancel, done: make(chan struct{})}
-	c.relays[key] = l
-	c.s.work.Add(1)
-	go func() { // ends with stop, or with the daemon
-		defer c.s.work.Done()
-		defer close(l.done)
-		c.keep(ctx, key)
-	}()
-	return nil
-}
-
-func (c *Controls) stop(key relayKey) bool {
-	c.mu.Lock()
-	l := c.relays[key]
-	delete(c.relays, key)
-	c.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	l.cancel()
-	<-l.done
-	return true
-}
-
-// Times between two tries of a relay.
-const (
-	relayFirst = time.Second
-	relayMost  = time.Minute
-)
-
-// keep tries again and again.
-func (c *Controls) keep(ctx context.Context, key relayKey) {
-	wait := relayFirst
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := c.once(ctx, key)
-		if ctx.Err() != nil {
-			return
-		}
-		if time.Since(began) > relayMost {
-			wait = relayFirst
-		}
-		c.s.log.Info("relay ended, trying again", "room", key.room, "push", key.push, "wait", wait, "err", err)
-		if !pause(ctx, wait) {
-			return
-		}
-		wait = min(2*wait, relayMost)
-	}
-}
-
-func (c *Controls) once(ctx context.Context, key relayKey) error {
-	kick, cancel := context.WithCancel(ctx)
-	defer cancel()
-	session := &media.Session{Room: key.room, Publish: !key.push, Protocol: media.ProtocolRelay, Began: time.Now(), Kick: cancel, Note: "relay"}
-	remove, err := c.s.sessions.Add(session)
-	if err != nil {
-		return err
-	}
-	defer remove()
-	l := &rtmp.Relay{Dial: c.deps.Dial, Session: session}
-	if !key.push {
-		return l.Pull(kick, key.url, c.s.hub, key.room)
-	}
-	stream := c.s.hub.Stream(key.room)
-	if stream == nil {
-		return errors.New("not on air")
-	}
-	return l.Push(kick, key.url, stream)
 }
 
 // stat is GET /stat/livestat.

@@ -82,7 +82,7 @@ func (s *Server) Cover(room string) string {
 
 // serveCover answers the picture of now.
 func (s *Server) serveCover(w http.ResponseWriter, r *http.Request, token, room string) bool {
-	o := s.watch(r, token, room)
+	o, _ := s.watch(r, token, room)
 	if o == nil {
 		return false
 	}

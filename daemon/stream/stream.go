@@ -42,13 +42,19 @@ type Config struct {
 	FFmpeg string
 }
 
-// Deps are the rules. All fields but Still and Log are required.
+// Deps are the rules. All fields but Still, Pushes and Log are required.
 type Deps struct {
 	// ByKey finds the room that may be published with a key.
 	ByKey func(ctx context.Context, key string) (room string, user int64, err error)
-	// MayWatch says whether somebody may watch a room. token is what stood in front
-	// of its name in the path, "" none.
-	MayWatch func(ctx context.Context, room, token string) error
+	// MayWatch says whether somebody may watch a room, and who it is, 0 if nobody
+	// knows. token is what stood in front of its name in the path, "" none.
+	MayWatch func(ctx context.Context, room, token string) (user int64, err error)
+	// MayStay says whether a room that is on air may still be.
+	MayStay func(ctx context.Context, room string) bool
+	// Pushes are the addresses of other servers that a room's stream is pushed to; nil:
+	// none. Dial opens connections of relays.
+	Pushes func(ctx context.Context, room string) []string
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	// OnAir is told when a room's stream begins and ends, in order.
 	OnAir func(ctx context.Context, room string, on bool)
 	// Address is where a request comes from.
@@ -75,6 +81,8 @@ type Server struct {
 	ctx     context.Context //nolint:containedctx // of Run; nil before and after
 	outputs map[string]*outputs
 	viewers map[viewerKey]*viewer
+	relays  map[relayKey]*relay
+	bars    map[bar]time.Time // until when
 }
 
 // event is a stream that began or ended.
@@ -91,6 +99,8 @@ type outputs struct {
 	ctx    context.Context //nolint:containedctx // its life
 	cancel context.CancelFunc
 
+	before, last sample // guarded by Server.mu, as what follows
+
 	cover   []byte // a picture of it, JPEG
 	coverAt time.Time
 }
@@ -102,6 +112,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		deps: deps, log: deps.Log, events: make(chan event, 1024), outputs: map[string]*outputs{}, viewers: map[viewerKey]*viewer{},
+		relays: map[relayKey]*relay{}, bars: map[bar]time.Time{},
 		sessions: media.NewRegistry(cfg.Limits, nil),
 	}
 	s.hub = media.NewHub(s.began, s.ended, nil)
@@ -125,14 +136,27 @@ func (s *Server) Hub() *media.Hub { return s.hub }
 // OffAir ends the stream of a room.
 func (s *Server) OffAir(room string) bool { return s.hub.Kick(room) }
 
-func (s *Server) publish(ctx context.Context, r rtmp.Request) (string, error) {
-	room, _, err := s.deps.ByKey(ctx, r.Name)
-	return room, err
+func (s *Server) publish(ctx context.Context, r rtmp.Request) (string, int64, error) {
+	room, user, err := s.deps.ByKey(ctx, r.Name)
+	if err == nil && s.barred(bar{room: room, publish: true}) {
+		err = errBarred
+	}
+	return room, user, err
 }
 
-func (s *Server) play(ctx context.Context, r rtmp.Request) (string, error) {
+func (s *Server) play(ctx context.Context, r rtmp.Request) (string, int64, error) {
 	token, room := split(r.Name)
-	return room, s.deps.MayWatch(ctx, room, token)
+	user, err := s.mayWatch(ctx, room, token, r.Addr)
+	return room, user, err
+}
+
+// mayWatch asks the rules, and keeps out who was sent away.
+func (s *Server) mayWatch(ctx context.Context, room, token string, from netip.Addr) (user int64, err error) {
+	user, err = s.deps.MayWatch(ctx, room, token)
+	if err == nil && s.barred(viewerBar(room, user, from)) {
+		err = errBarred
+	}
+	return user, err
 }
 
 // split takes a token from the front of a room's name.
@@ -155,6 +179,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { s.sweepViewers(ctx); return nil })
 	g.Go(func() error { s.makeCovers(ctx); return nil })
+	g.Go(func() error { s.sweepStreams(ctx); return nil })
 	if s.rtc != nil {
 		g.Go(func() error { return s.rtc.Run(ctx) })
 	}
@@ -191,6 +216,7 @@ func (s *Server) began(m *media.Stream) {
 	s.work.Add(1)
 	s.mu.Unlock()
 	s.events <- event{m.Name, true}
+	s.pushAll(o)
 	go func() { // ends with the stream
 		defer s.work.Done()
 		err := o.ts.Run(ctx)
@@ -307,16 +333,19 @@ func (s *Server) serveRTC(w http.ResponseWriter, r *http.Request, dir, file stri
 	token, room := split(dir)
 	switch file {
 	case whep:
-		o := s.watch(r, token, room)
-		if o == nil {
+		var o *outputs
+		if o, peer.User = s.watch(r, token, room); o == nil {
 			return false
 		}
 		s.rtc.ServeWHEP(w, r, o.stream, peer)
 	case whip:
 		s.rtc.ServeWHIP(w, r, peer, func(key string) (string, int64, error) {
 			of, user, err := s.deps.ByKey(r.Context(), key)
-			if err == nil && of != room {
+			switch {
+			case err == nil && of != room:
 				err = errOtherRoom
+			case err == nil && s.barred(bar{room: room, publish: true}):
+				err = errBarred
 			}
 			return of, user, err
 		})
@@ -328,18 +357,23 @@ func (s *Server) serveRTC(w http.ResponseWriter, r *http.Request, dir, file stri
 
 var errOtherRoom = errors.New("the key is that of another room")
 
-// watch finds a stream that the caller may watch; nil: there is none for them.
-func (s *Server) watch(r *http.Request, token, room string) *outputs {
+// watch finds a stream that the caller may watch, and who that is; nil: there is
+// none for them.
+func (s *Server) watch(r *http.Request, token, room string) (*outputs, int64) {
 	o := s.find(room)
-	if o == nil || s.deps.MayWatch(r.Context(), room, token) != nil {
-		return nil
+	if o == nil {
+		return nil, 0
 	}
-	return o
+	user, err := s.mayWatch(r.Context(), room, token, s.deps.Address(r))
+	if err != nil {
+		return nil, 0
+	}
+	return o, user
 }
 
 func (s *Server) serveTS(w http.ResponseWriter, r *http.Request, token, room, segment string) bool {
-	o := s.watch(r, token, room)
-	if o == nil || !s.seen(w, r, o, media.ProtocolHLS) {
+	o, user := s.watch(r, token, room)
+	if o == nil || !s.seen(w, r, o, media.ProtocolHLS, user) {
 		return o != nil
 	}
 	if segment == "" {
@@ -349,8 +383,8 @@ func (s *Server) serveTS(w http.ResponseWriter, r *http.Request, token, room, se
 }
 
 func (s *Server) serveLL(w http.ResponseWriter, r *http.Request, token, room, file string) bool {
-	o := s.watch(r, token, room)
-	if o == nil || !s.seen(w, r, o, media.ProtocolLLHLS) {
+	o, user := s.watch(r, token, room)
+	if o == nil || !s.seen(w, r, o, media.ProtocolLLHLS, user) {
 		return o != nil
 	}
 	ll := s.lowLatency(o)
@@ -358,7 +392,7 @@ func (s *Server) serveLL(w http.ResponseWriter, r *http.Request, token, room, fi
 }
 
 func (s *Server) serveFLV(w http.ResponseWriter, r *http.Request, token, room string) bool {
-	o := s.watch(r, token, room)
+	o, user := s.watch(r, token, room)
 	if o == nil {
 		return false
 	}
@@ -370,7 +404,7 @@ func (s *Server) serveFLV(w http.ResponseWriter, r *http.Request, token, room st
 	// The request's own context may end with the connection being taken over.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
-	v := &media.Session{Room: room, Protocol: media.ProtocolFLV, Address: s.deps.Address(r), Began: time.Now(), Kick: cancel}
+	v := &media.Session{Room: room, Protocol: media.ProtocolFLV, Address: s.deps.Address(r), User: user, Began: time.Now(), Kick: cancel}
 	serve := flv.ServeHTTP
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		v.Protocol, serve = media.ProtocolWSFLV, flv.ServeWebSocket

@@ -19,6 +19,7 @@ const (
 type viewerKey struct {
 	room, protocol, agent string
 	address               netip.Addr
+	user                  int64 // 0: nobody knows
 }
 
 // viewer is one of them.
@@ -26,41 +27,34 @@ type viewer struct {
 	session *media.Session
 	remove  func()
 	last    time.Time
-	kicked  bool
 }
 
 // seen notes a request of a viewer. False: it was answered, because there are too
-// many or the viewer was sent away.
-func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string) bool {
+// many.
+func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string, user int64) bool {
 	agent := r.UserAgent()
-	key := viewerKey{o.stream.Name, protocol, agent[:min(len(agent), maxAgent)], s.deps.Address(r)}
+	key := viewerKey{o.stream.Name, protocol, agent[:min(len(agent), maxAgent)], s.deps.Address(r), user}
 	now := time.Now()
 	s.mu.Lock()
 	v := s.viewers[key]
 	if v != nil {
 		v.last = now
-		kicked := v.kicked
 		s.mu.Unlock()
-		if kicked {
-			busy(w)
-		}
-		return !kicked
+		return true
 	}
 	s.mu.Unlock()
 	v = &viewer{last: now}
-	v.session = &media.Session{Room: key.room, Protocol: protocol, Address: key.address, Began: now, Kick: func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		v.kicked = true
-	}}
+	v.session = &media.Session{
+		Room: key.room, Protocol: protocol, Address: key.address, User: user, Began: now, Kick: func() { s.forget(key, v) },
+	}
 	remove, err := s.sessions.Add(v.session)
 	if err != nil {
 		busy(w)
 		return false
 	}
-	v.remove = remove
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	v.remove = remove
 	if old := s.viewers[key]; old != nil { // another request of the same was faster
 		old.last = now
 		go remove()
@@ -68,6 +62,19 @@ func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protoc
 	}
 	s.viewers[key] = v
 	return true
+}
+
+// forget ends the session of a viewer, whose next request is looked at as the first.
+func (s *Server) forget(key viewerKey, v *viewer) {
+	s.mu.Lock()
+	if s.viewers[key] == v {
+		delete(s.viewers, key)
+	}
+	remove := v.remove
+	s.mu.Unlock()
+	if remove != nil {
+		remove()
+	}
 }
 
 // sweepViewers forgets those who ask for nothing any more.

@@ -1,13 +1,14 @@
 package web
 
 import (
-	"gtiv/daemon/video/sample"
 	"strings"
 	"time"
 
 	"gtiv/daemon/live"
+	"gtiv/daemon/video/sample"
 	"gtiv/daemon/web/api"
 	"gtiv/protocol"
+	"gtiv/store"
 )
 
 // maxLiveRows bounds the list (wire.md 5).
@@ -21,32 +22,55 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 	}
 	rep := &protocol.LiveListReply{}
 	s.fallbackLiveList(c, rep)
+	token := s.viewerToken(c)
+	if token != "" { // the app puts the room behind these (wire.md 11.1)
+		rep.RTMP += token
+		rep.HLS += token
+		rep.FLV += token
+	}
 	for _, r := range rooms[:min(len(rooms), maxLiveRows)] {
 		follows, err := s.follows(c, r.Owner.ID)
 		if err != nil {
 			return nil, err
 		}
-		item := protocol.LiveItem{
-			RoomID: text(r.ID), UserID: r.Owner.ID, Title: r.Title, Cover: s.liveCover(c, r),
-			Avatar: avatar(r.Owner), Nickname: r.Owner.Nickname, IsFollow: follows,
-		}
-		if r.OnAir {
-			item.State = 1
-		}
-		if s.deps.LiveViewers != nil {
-			item.Viewers = s.deps.LiveViewers(r.ID)
-		}
-		rep.List = append(rep.List, item)
+		rep.List = append(rep.List, s.liveItem(c, r, follows, token))
 	}
 	return rep, nil
 }
 
-// liveCover is the picture of a room in the list: its own, else its owner's, else
-// that of the sample: the app wants an address (wire.md 5).
-func (s *Server) liveCover(c *api.Call, r live.Room) string {
-	if r.Cover == "" && r.OnAir && s.deps.LiveCover != nil {
-		if name := s.deps.LiveCover(r.ID); name != "" {
-			return s.base(c.Request).URL() + "/live/" + name
+// viewerToken is what makes the caller known to the servers of streams, with the
+// slash behind it; "" for guests.
+func (s *Server) viewerToken(c *api.Call) string {
+	if c.Principal.User == 0 || s.deps.Signer == nil {
+		return ""
+	}
+	return s.deps.Signer.LiveViewer(c.Principal.User) + "/"
+}
+
+// liveItem is a room in a list; token goes in front of what not everybody may have.
+func (s *Server) liveItem(c *api.Call, r live.Room, follows bool, token string) protocol.LiveItem {
+	item := protocol.LiveItem{
+		RoomID: text(r.ID), UserID: r.Owner.ID, Title: r.Title, Cover: s.liveCover(c, r, token),
+		Avatar: avatar(r.Owner), Nickname: r.Owner.Nickname, IsFollow: follows,
+	}
+	if r.OnAir {
+		item.State = 1
+	}
+	if s.deps.Streams != nil {
+		item.Viewers = s.deps.Streams.Viewers(r.ID)
+	}
+	return item
+}
+
+// liveCover is the picture of a room in the list: its own, else one of its stream,
+// else its owner's, else that of the sample: the app wants an address (wire.md 5).
+func (s *Server) liveCover(c *api.Call, r live.Room, token string) string {
+	if r.Cover == "" && r.OnAir && s.deps.Streams != nil {
+		if name := s.deps.Streams.Cover(r.ID); name != "" {
+			if r.Access == store.AccessOpen {
+				token = "" // the same address for all
+			}
+			return s.base(c.Request).URL() + "/live/" + token + name
 		}
 	}
 	switch {

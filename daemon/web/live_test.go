@@ -67,7 +67,7 @@ func newStudio(t *testing.T) *studio {
 	})
 	s := &studio{t: t, store: db, people: map[string]account.Principal{}}
 	s.site = newSite(t, func(_ *web.Config, d *web.Deps) {
-		d.Account, d.Live = known{&fakes{}, s}, rooms
+		d.Account, d.Live, d.Signer = known{&fakes{}, s}, rooms, &web.Signer{Key: []byte("secret")}
 	})
 	return s
 }
@@ -173,6 +173,12 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"POST /live/words", "live.words", func(params) params { return params{"Words": "spam,eggs"} }, order},
 		{"GET /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
 		{"POST /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
+		{"GET /live/info", "", nil, everybody},
+		{"POST /live/heart", "", func(params) params { return params{"Count": 3} }, users},
+		{"POST /live/access", "live.access", func(params) params { return params{"Access": "followers"} }, owners},
+		{"POST /live/link", "", nil, owners},
+		{"GET /live/sessions", "", nil, order},
+		{"POST /live/kick", "live.kick", func(params) params { return params{"Id": 2} }, order},
 		{"GET /live/moderators", "", nil, users},
 		{"POST /live/moderators", "live.moderators", func(params) params { return params{"UserIds": s.id("reader")} }, []protocol.Code{login, no, no, no, ok, no}},
 	}
@@ -227,7 +233,7 @@ func (s *studio) audited() []string {
 func (s *studio) everything() string {
 	s.t.Helper()
 	ctx := s.t.Context()
-	rooms, err := s.store.Lives(ctx, 1000)
+	rooms, err := s.store.Lives(ctx, 0, 1000)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -287,6 +293,18 @@ func TestBadInputIsToldClearlyAndChangesNothing(t *testing.T) {
 		{"POST /live/edit", params{"Title": "x", "RoomId": 12}, unknown},
 		{"POST /live/edit", params{"Title": "x", "RoomId": other}, no},
 		{"POST /live/close", params{"RoomId": other}, no},
+		{"POST /live/access", params{"Access": "friends"}, bad},
+		{"POST /live/access", params{"Access": "open", "RoomId": other}, no},
+		{"POST /live/link", params{"Seconds": -1}, bad},
+		{"POST /live/link", params{"Seconds": int64(1) << 40}, bad},
+		{"POST /live/link", params{"RoomId": other}, no},
+		{"POST /live/kick", params{"Id": 99}, unknown},
+		{"POST /live/kick", params{"Id": "x"}, bad},
+		{"POST /live/kick", params{"Id": 2, "RoomId": other}, no},
+		{"POST /live/heart", params{"Count": 51}, bad},
+		{"POST /live/heart", params{"Count": 1, "RoomId": 12}, unknown},
+		{"GET /live/info", params{"RoomId": 12}, unknown},
+		{"GET /live/sessions", params{"RoomId": other}, no},
 		{"POST /live/close", params{"RoomId": "abc"}, bad},
 		{"POST /live/close", params{"RoomId": 1000000999}, unknown},
 		{"POST /live/delete-message", params{"ServerMsgId": "x"}, unknown},

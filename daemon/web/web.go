@@ -169,6 +169,27 @@ type (
 		Words(ctx context.Context, c live.Caller, room int64) ([]string, error)
 		SetModerators(ctx context.Context, c live.Caller, room int64, list string) error
 		Moderators(ctx context.Context, room int64) ([]store.Account, error)
+		View(ctx context.Context, v live.Viewer, room int64) (live.View, error)
+		Ranked(ctx context.Context, c live.Caller, room int64, least int) (store.LiveRoom, error)
+		SetAccess(ctx context.Context, c live.Caller, room int64, access string, revoke bool) (store.LiveRoom, error)
+		MayKick(ctx context.Context, c live.Caller, room, target int64, detail string) error
+		Heart(ctx context.Context, c live.Caller, v live.Viewer, room int64, n int) error
+	}
+	streams interface {
+		// Cover is the path below /live/ of a picture of a room's stream, "" for none.
+		Cover(room int64) string
+		// Viewers counts who watch a room.
+		Viewers(room int64) int
+		// Stream is what a room's publisher sends, since when; false: it is off air.
+		Stream(room int64) (st protocol.LiveStream, began int64, ok bool)
+		// Notes says why a room's stream cannot be watched in some ways.
+		Notes(room int64) []string
+		// Sessions lists who publishes and who watches, without names.
+		Sessions(room int64) []protocol.LiveSession
+		// Kick ends a session and keeps who it is out for a time.
+		Kick(room, session int64, d time.Duration) bool
+		// KickViewers ends the sessions of all viewers, who may come back.
+		KickViewers(room int64)
 	}
 )
 
@@ -205,7 +226,7 @@ type Config struct {
 	TusDir string
 }
 
-// Deps is what a Server needs. All fields are required except WebSocket, Signer,
+// Deps is what a Server needs. All fields are required except WebSocket, Signer, Streams,
 // Blobs, Served, Deleted, Mount, Logger and Now.
 type Deps struct {
 	Account accounts
@@ -236,10 +257,8 @@ type Deps struct {
 	// UploadToken makes the token that client apps upload files with, and answers
 	// where these will be: "" means here.
 	UploadToken func(user int64, valid time.Duration) (token, base string)
-	// LiveCover is the path below /live/ of a picture of a room's stream, "" for none,
-	// and LiveViewers how many watch it. May be nil.
-	LiveCover   func(room int64) string
-	LiveViewers func(room int64) int
+	// Streams has the live streams. Nil: there are none.
+	Streams streams
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
 	Logger *slog.Logger

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 
 	"gtiv/daemon/account"
 	"gtiv/daemon/chat"
-	"gtiv/daemon/live"
 	"gtiv/daemon/video"
 	"gtiv/daemon/video/sample"
 	"gtiv/daemon/web"
@@ -228,69 +226,6 @@ func (f *fakes) SyncPrivate(_ context.Context, c chat.Caller, last int64) (chat.
 	}, f.call("SyncPrivate")
 }
 
-// fakeLive is apart, like fakeVideo: List has another form there.
-type fakeLive struct{ *fakes }
-
-func (f fakeLive) List(context.Context, int64) ([]live.Room, error) {
-	return []live.Room{{ID: 1000000000, Owner: person(10000), Title: "t", Cover: sample.Key + "/cover.jpg"}}, f.call("List")
-}
-
-func (f fakeLive) Create(context.Context, live.Caller, string, string) (int64, error) {
-	return 1000000001, f.call("Create")
-}
-
-func (f fakeLive) Edit(context.Context, live.Caller, int64, string, string) error {
-	return f.call("Edit")
-}
-
-func (f fakeLive) Key(_ context.Context, _ live.Caller, room int64) (string, error) {
-	return "k", f.call(fmt.Sprint("Key ", room))
-}
-
-func (f fakeLive) ResetKey(_ context.Context, _ live.Caller, room int64) (string, error) {
-	return "k2", f.call(fmt.Sprint("ResetKey ", room))
-}
-
-func (f fakeLive) Close(context.Context, live.Caller, int64) error { return f.call("Close") }
-
-func (f fakeLive) Chat(context.Context, live.Caller, live.Send) (live.Receipt, error) {
-	return live.Receipt{ServerMsgID: "0190-id", Time: 1700000000123}, f.call("Chat")
-}
-
-func (f fakeLive) History(context.Context, int64, string) ([]protocol.LiveMessage, error) {
-	return nil, f.call("History")
-}
-
-func (f fakeLive) Online(int64) int { return 3 }
-
-func (f fakeLive) DeleteMessage(context.Context, live.Caller, int64, string) error {
-	return f.call("DeleteMessage")
-}
-
-func (f fakeLive) Mute(_ context.Context, _ live.Caller, _, _ int64, d time.Duration) error {
-	return f.call("Mute " + d.String())
-}
-
-func (f fakeLive) Unmute(context.Context, live.Caller, int64, int64) error { return f.call("Unmute") }
-
-func (f fakeLive) SetSlow(context.Context, live.Caller, int64, int) error { return f.call("SetSlow") }
-
-func (f fakeLive) SetWords(context.Context, live.Caller, int64, string) error {
-	return f.call("SetWords")
-}
-
-func (f fakeLive) Words(context.Context, live.Caller, int64) ([]string, error) {
-	return []string{"spam"}, f.call("Words")
-}
-
-func (f fakeLive) SetModerators(context.Context, live.Caller, int64, string) error {
-	return f.call("SetModerators")
-}
-
-func (f fakeLive) Moderators(context.Context, int64) ([]store.Account, error) {
-	return []store.Account{person(peer)}, f.call("Moderators")
-}
-
 // site is a server with fakes behind it.
 type site struct {
 	*web.Server
@@ -312,6 +247,7 @@ func newSite(t testing.TB, change ...func(*web.Config, *web.Deps)) *site {
 		Online:        func(user int64) bool { return user == peer },
 		SessionOnline: func(session int64) bool { return session == 7 },
 		Clips:         video.Files(),
+		Streams:       fakeStreams{f},
 		Logger:        slog.New(slog.NewTextHandler(log, nil)),
 		Now:           func() time.Time { return time.Unix(1700000000, 0) },
 	}

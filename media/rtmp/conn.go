@@ -58,8 +58,8 @@ func (c *conn) request(g *guard) Request {
 }
 
 // lookup asks whether it may be, and registers it.
-func (c *conn) lookup(ctx context.Context, ask func(context.Context, Request) (string, error), req Request) (remove func(), err error) {
-	c.sess.Room, err = ask(ctx, req)
+func (c *conn) lookup(ctx context.Context, ask func(context.Context, Request) (string, int64, error), req Request) (remove func(), err error) {
+	c.sess.Room, c.sess.User, err = ask(ctx, req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
@@ -149,11 +149,11 @@ func (l *link) receive(ctx context.Context, pub *media.Publisher) error {
 
 // play gives a stream.
 func (c *conn) play(ctx context.Context, stream uint32, req Request) error {
-	room, err := c.s.Play(ctx, req)
+	room, user, err := c.s.Play(ctx, req)
 	if err != nil {
 		return c.refuse(stream, fmt.Errorf("%w: %w", errRefused, err))
 	}
-	c.sess.Room = room
+	c.sess.Room, c.sess.User = room, user
 	c.bound()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

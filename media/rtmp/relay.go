@@ -112,6 +112,13 @@ func (c *client) ended(ctx context.Context, what string, err error) error {
 }
 
 // parseAddress takes an address apart: the app is what is in front of the last slash.
+// CheckAddress says what is wrong with the address of another server; it never
+// repeats the address, which may hold a key.
+func CheckAddress(address string) error {
+	_, _, _, _, err := parseAddress(address)
+	return err
+}
+
 func parseAddress(address string) (u *url.URL, host, app, name string, err error) {
 	u, err = url.Parse(address)
 	if err != nil {

@@ -79,8 +79,9 @@ type Request struct {
 // Deps are what a Server needs. Now may be nil.
 type Deps struct {
 	Hub *media.Hub
-	// Publish and Play say which room is meant; an error refuses.
-	Publish, Play func(ctx context.Context, r Request) (room string, err error)
+	// Publish and Play say which room is meant, and who asks, 0 if nobody knows; an error
+	// refuses.
+	Publish, Play func(ctx context.Context, r Request) (room string, user int64, err error)
 	// Open is told of each session that begins, remove when it ends; an error refuses
 	// it. Registry.Add is one.
 	Open func(s *media.Session) (remove func(), err error)

@@ -61,20 +61,20 @@ func serve(t testing.TB, cfg rtmp.Config, limits media.Limits, wrap func(net.Lis
 	h := &host{hub: media.NewHub(nil, nil, nil), registry: media.NewRegistry(limits, nil), log: &logs{}}
 	s := rtmp.New(cfg, rtmp.Deps{
 		Hub: h.hub,
-		Publish: func(_ context.Context, r rtmp.Request) (string, error) {
+		Publish: func(_ context.Context, r rtmp.Request) (string, int64, error) {
 			if room, ok := strings.CutPrefix(r.Name, "key-"); ok {
-				return room, nil
+				return room, 7, nil
 			}
 			if r.Name == "panic" {
 				panic("a bug")
 			}
-			return "", errUnknown
+			return "", 0, errUnknown
 		},
-		Play: func(_ context.Context, r rtmp.Request) (string, error) {
+		Play: func(_ context.Context, r rtmp.Request) (string, int64, error) {
 			if r.Name == "secret" {
-				return "", errUnknown
+				return "", 0, errUnknown
 			}
-			return strings.TrimPrefix(r.Name, "token/"), nil
+			return strings.TrimPrefix(r.Name, "token/"), 0, nil
 		},
 		Open: h.registry.Add, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})

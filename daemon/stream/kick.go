@@ -1,0 +1,116 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"gtiv/media"
+)
+
+// bar is somebody who was sent away from a room: a viewer, by account or, of those
+// whom nobody knows, by address; or whoever publishes it.
+type bar struct {
+	room    string
+	publish bool
+	user    int64
+	address netip.Addr
+}
+
+const (
+	// BarTime is how long who was sent away is kept out when nobody says how long.
+	BarTime = 10 * time.Minute
+	maxBars = 10_000
+)
+
+var errBarred = errors.New("sent away by a moderator")
+
+func viewerBar(room string, user int64, from netip.Addr) bar {
+	if user != 0 {
+		return bar{room: room, user: user}
+	}
+	return bar{room: room, address: from}
+}
+
+func (s *Server) barred(b bar) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, there := s.bars[b]
+	return there && time.Now().Before(until)
+}
+
+// keepOut bars somebody for a time, 0 until now.
+func (s *Server) keepOut(b bar, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if len(s.bars) >= maxBars {
+		for old, until := range s.bars {
+			if now.After(until) || len(s.bars) >= maxBars {
+				delete(s.bars, old)
+			}
+		}
+	}
+	s.bars[b] = now.Add(d)
+}
+
+// Kick ends a session of a room and keeps who it is out of the room for a time. A
+// viewer loses all their sessions there. False: there is no such session.
+func (s *Server) Kick(room string, id int64, d time.Duration) bool {
+	var found *media.Session
+	for _, v := range s.sessions.List(room) {
+		if v.ID == id {
+			found = v
+		}
+	}
+	if found == nil {
+		return false
+	}
+	if found.Publish {
+		s.KickPublisher(room, d)
+		found.Kick()
+		return true
+	}
+	if found.Protocol == media.ProtocolRelay {
+		found.Kick()
+		return true
+	}
+	b := viewerBar(room, found.User, found.Address)
+	s.keepOut(b, d)
+	s.sessions.KickRoom(room, func(v *media.Session) bool {
+		return !v.Publish && v.Protocol != media.ProtocolRelay && viewerBar(room, v.User, v.Address) == b
+	})
+	return true
+}
+
+// KickPublisher ends the stream of a room and lets nobody publish it for a time;
+// false: it is not on air.
+func (s *Server) KickPublisher(room string, d time.Duration) bool {
+	s.keepOut(bar{room: room, publish: true}, d)
+	return s.OffAir(room)
+}
+
+// KickViewers ends all sessions of viewers of a room; they may come back if they
+// may watch.
+func (s *Server) KickViewers(room string) int {
+	return s.sessions.KickRoom(room, func(v *media.Session) bool { return !v.Publish && v.Protocol != media.ProtocolRelay })
+}
+
+// stayEvery is how often it is looked whether streams may still be on air.
+const stayEvery = 5 * time.Second
+
+// sweepStreams ends streams that may not be on air any more.
+func (s *Server) sweepStreams(ctx context.Context) {
+	for pause(ctx, stayEvery) {
+		for _, o := range s.onAir() {
+			s.mu.Lock()
+			o.sampleLocked(time.Now())
+			s.mu.Unlock()
+			if !s.deps.MayStay(ctx, o.stream.Name) && ctx.Err() == nil {
+				s.log.Info("stream may not be on air any more", "room", o.stream.Name)
+				s.OffAir(o.stream.Name)
+			}
+		}
+	}
+}
