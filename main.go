@@ -23,6 +23,7 @@ type commands struct {
 	Invite   cli.InviteCmd    `cmd:"" help:"Look after invitation codes."`
 	Report   cli.ReportCmd    `cmd:"" help:"Look after what users reported."`
 	Room     cli.RoomCmd      `cmd:"" help:"Look after groups."`
+	Live     cli.LiveCmd      `cmd:"" help:"Look after live rooms and their streams."`
 	Video    cli.VideoCmd     `cmd:"" help:"Look after short videos."`
 	Ban      cli.BanCmd       `cmd:"" help:"Look after banned addresses."`
 	Announce cli.AnnounceCmd  `cmd:"" help:"Send a message to everybody, or show how far such messages are."`

@@ -76,6 +76,9 @@ import (
 //	clip FILE SECONDS [FLAG…]     a clip of 320x240, made by ffmpeg
 //	[!] upload WHO FILE [NAME=text…]  POST /video-upload
 //	changed VIDEO KEY             wait until its files are in another folder
+//	[!] air KEY [FLAG…]           publish by RTMP until offair; "!": it is refused
+//	offair [ended]                end that; "ended": the server has ended it
+//	[!] plays URL…                there are pictures and sound at each
 //	sql STATEMENT                 on the database, behind the daemon's back
 //	reader connect|join|expect|quiet|online|close NAME …
 //	                              a client in a live room, see readerUsage
@@ -99,6 +102,7 @@ func TestScripts(t *testing.T) {
 			"app": cmdApp, "ws": cmdWS, "roomsend": cmdRoomSend, "newest": cmdNewest, "totp": cmdTOTP, "unzip": cmdUnzip, "synced": cmdSynced, "bigsend": cmdBigSend,
 			"guest": cmdGuest, "always": cmdAlways, "fetch": cmdFetch, "phonecode": cmdPhoneCode, "jsonvar": cmdJSONVar,
 			"reader": cmdReader, "clip": cmdClip, "upload": cmdUpload, "sql": cmdSQL, "changed": cmdChanged,
+			"air": cmdAir, "offair": cmdOffAir, "plays": cmdPlays,
 		},
 	})
 }
@@ -112,6 +116,9 @@ type world struct {
 	sockets map[string]*apptest.Client
 	readers map[string]*apptest.Client
 	last    *reply
+
+	air      *exec.Cmd // an ffmpeg that publishes; nil none
+	airEnded chan struct{}
 }
 
 // device is a connected app and how many of its pushes were looked at.
@@ -137,6 +144,7 @@ func newWorld(binary string, env *testscript.Env) *world {
 // close ends everything a script left running, and fails it for what the log
 // says.
 func (w *world) close() {
+	w.offAir()
 	for _, d := range w.apps {
 		d.app.Close()
 	}

@@ -16,6 +16,7 @@ import (
 	"gtiv/media"
 	"gtiv/media/clip"
 	"gtiv/media/rtc"
+	"gtiv/media/rtmp"
 	"gtiv/protocol"
 )
 
@@ -175,3 +176,11 @@ func (l liveStreams) Sessions(room int64) []protocol.LiveSession {
 func (l liveStreams) Kick(room, session int64, d time.Duration) bool {
 	return l.s.Kick(roomName(room), session, d)
 }
+
+func (l liveStreams) KickPublisher(room int64, d time.Duration) bool {
+	return l.s.KickPublisher(roomName(room), d)
+}
+
+func (l liveStreams) CheckPush(url string) error { return rtmp.CheckAddress(url) }
+
+func (l liveStreams) Push(room int64, url string, on bool) { l.s.Push(roomName(room), url, on) }

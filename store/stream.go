@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 )
 
@@ -149,7 +149,7 @@ func (s *Store) TellFans(ctx context.Context, room, after int64, limit int) (tol
 func (tx *Tx) tellFans(r LiveRoom, after int64, limit int) (told []Notice, next int64, err error) {
 	var fans []int64
 	if r.OnAir && !r.Closed { // else it is no news any more
-		rows, err := tx.rows(`SELECT f.fan_id FROM follow f INDEXED BY follow_master CROSS JOIN account a ON a.id = f.fan_id
+		rows, err := tx.rows(`SELECT f.fan_id FROM follow f INDEXED BY follow_told CROSS JOIN account a ON a.id = f.fan_id
 			WHERE f.master_id = ? AND f.fan_id > ? AND a.deleted_at = 0 ORDER BY f.fan_id LIMIT ?`, r.Owner, after, limit)
 		if fans, err = collect(rows, err, scanInt); err != nil {
 			return nil, 0, err
@@ -212,11 +212,11 @@ func (s *Store) Streamers(ctx context.Context, after int64, limit int) ([]Accoun
 	return collect(rows, err, func(r scanner) (Account, error) { return scanAccount(r) })
 }
 
-// maxPushes bounds the servers that one room is pushed to.
-const maxPushes = 10
+// MaxPushes bounds the servers that one room is pushed to.
+const MaxPushes = 10
 
 // ErrTooMany means that there are as many as there may be.
-var ErrTooMany = fmt.Errorf("there may be %d at most", maxPushes)
+var ErrTooMany = errors.New("there are as many as there may be")
 
 // LivePushes lists the servers that a room's stream is pushed to.
 func (s *Store) LivePushes(ctx context.Context, room int64) ([]string, error) {
@@ -251,7 +251,7 @@ func (s *Store) SetLivePush(ctx context.Context, room int64, url string, on bool
 			return tx.exec(`DELETE FROM live_push WHERE live_id = ? AND url = ?`, room, url)
 		case there:
 			return nil
-		case len(list) >= maxPushes:
+		case len(list) >= MaxPushes:
 			return ErrTooMany
 		}
 		return tx.exec(`INSERT INTO live_push (live_id, url) VALUES (?, ?)`, room, url)

@@ -265,9 +265,9 @@ func copyOfTestBinary(t *testing.T, dir string) string {
 func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
-		Accounts: struct{ accounts }{}, // never asked, nor are the next six
+		Accounts: struct{ accounts }{}, // never asked, nor are the next eight
 		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Rooms: struct{ rooms }{}, Announcements: struct{ announcements }{},
-		Videos: struct{ videos }{}, Queues: struct{ queues }{},
+		Videos: struct{ videos }{}, Lives: struct{ lives }{}, Streams: struct{ streams }{}, Queues: struct{ queues }{},
 		VideoLink: func(string, int64) (string, string) { return "", "" },
 		Doctor:    func(context.Context, bool) (protocol.Checkup, error) { return protocol.Checkup{}, nil },
 		AuditLog:  func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },

@@ -7,6 +7,7 @@ ALTER TABLE live_room ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;    -- when 
 ALTER TABLE live_room ADD COLUMN told_to INTEGER NOT NULL DEFAULT -1;   -- those up to this account were told; -1 all
 CREATE UNIQUE INDEX live_room_key ON live_room (stream_key) WHERE stream_key <> '';
 CREATE INDEX live_room_air ON live_room (id) WHERE state = 1;
+CREATE INDEX follow_told ON follow (master_id, fan_id); -- in the order in which they are told
 CREATE INDEX live_room_tell ON live_room (id) WHERE told_to >= 0;
 
 -- Who may stream where not everybody may.
