@@ -54,6 +54,7 @@ func figures() []figure {
 		{"live", liveRoom},
 		{"feed", feed},
 		{"upload", uploads},
+		{"stream", streams},
 		{"start/million", startFull},
 	}
 }

@@ -35,6 +35,8 @@ type answer struct {
 	N       int
 	Seconds float64
 	Fleet   fleetStats
+	Bytes   int64 // that viewers got
+	Stalls  int
 	Note    string // for people
 }
 
@@ -110,6 +112,10 @@ func runChild(ctx context.Context, role string) int {
 		do = (&gatewayChild{}).handler(ctx)
 	case "files":
 		do = files(ctx)
+	case "viewers":
+		do = (&audience{ctx: ctx}).do
+	case "flv":
+		do = (&plainFLV{}).handler(ctx)
 	case "peer":
 		do = (&peer{}).handler(ctx)
 	default:
