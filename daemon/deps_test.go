@@ -64,7 +64,8 @@ var mayImport = map[string][]string{
 	"store/blob/s3test": {},
 	"store/mysqldump":   {},
 	"media":             {},
-	"media/":            {"media"},
+	"media/":            {"media", "media/codec"},
+	"media/record":      {"media", "media/codec", "media/flv"},
 	"packaging":         {},
 
 	"daemon/limit":        {},
