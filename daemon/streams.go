@@ -55,6 +55,9 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 		},
 		OnAir: func(ctx context.Context, room string, on bool) {
 			id, err := strconv.ParseInt(room, 10, 64)
+			if err == nil && on {
+				d.record.OnAir(id)
+			}
 			if err == nil {
 				err = d.live.OnAir(ctx, id, on)
 			}

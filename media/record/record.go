@@ -137,6 +137,9 @@ type part struct {
 
 func (c *recorder) read(ctx context.Context, r *media.Reader) error {
 	for {
+		if ctx.Err() != nil {
+			return nil
+		}
 		round, h, err := r.Next(ctx)
 		if err != nil {
 			return nil //nolint:nilerr // the stream is over, or the recording
