@@ -88,7 +88,7 @@ func (s *Store) CreateRecording(ctx context.Context, room int64, format, reason 
 		state, ended := RecordingRuns, int64(0)
 		if reason != "" {
 			state, ended = RecordingFailed, tx.now
-			if err := tx.exec(`DELETE FROM recording WHERE room_id = ? AND deleted_at = 0 AND state = 2 AND bytes = 0 AND reason = ?`, room, reason); err != nil {
+			if err := tx.exec(dropFailures, room, reason); err != nil {
 				return err
 			}
 		}
@@ -107,6 +107,10 @@ func (s *Store) CreateRecording(ctx context.Context, room int64, format, reason 
 	return out, err
 }
 
+// dropFailures makes room for another failure for the same reason: a stream that is
+// published again and again must not fill the list.
+const dropFailures = `DELETE FROM recording WHERE room_id = ? AND deleted_at = 0 AND state = 2 AND bytes = 0 AND reason = ?`
+
 const recordingByID = `SELECT ` + recordingColumns + ` FROM recording o WHERE o.id = ? AND o.deleted_at = 0`
 
 // Recording finds a recording that was not deleted.
@@ -124,6 +128,7 @@ func (s *Store) RecordingGrew(ctx context.Context, id, bytes, durationMS int64) 
 
 // EndRecording notes how a recording that runs ended. One without a file is failed,
 // or with no reason for it never was. One that was deleted meanwhile stays deleted.
+// ErrNotFound.
 func (s *Store) EndRecording(ctx context.Context, id, bytes, durationMS int64, reason string) error {
 	return s.update(ctx, func(tx *Tx) error {
 		if bytes == 0 && reason == "" {
@@ -132,6 +137,13 @@ func (s *Store) EndRecording(ctx context.Context, id, bytes, durationMS int64, r
 		state := RecordingDone
 		if bytes == 0 {
 			state = RecordingFailed
+			r, err := scanRecording(tx.row(recordingByID, id))
+			if err != nil {
+				return err
+			}
+			if err := tx.exec(dropFailures, r.Room, reason); err != nil {
+				return err
+			}
 		}
 		return tx.exec(`UPDATE recording SET state = ?, reason = ?, bytes = ?, duration_ms = ?, ended = ? WHERE id = ? AND state = 0`,
 			state, reason, bytes, durationMS, tx.now, id)

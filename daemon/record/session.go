@@ -270,5 +270,9 @@ func (s *Service) finished(ctx context.Context, row store.Recording, l record.Le
 			return err
 		}
 	}
-	return s.store.EndRecording(ctx, row.ID, l.Bytes, l.Duration.Milliseconds(), reason)
+	err := s.store.EndRecording(ctx, row.ID, l.Bytes, l.Duration.Milliseconds(), reason)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // deleted meanwhile
+	}
+	return err
 }
