@@ -1,10 +1,5 @@
 package protocol
 
-// LiveRecordRoom names a live room of the caller.
-type LiveRecordRoom struct {
-	RoomID int64 `json:"RoomId" doc:"without it the caller's" example:"1000000001"`
-}
-
 // LiveRecordRequest is the body of POST /live/record.
 type LiveRecordRequest struct {
 	RoomID int64  `json:"RoomId" doc:"without it the caller's" example:"1000000001"`

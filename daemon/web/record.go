@@ -32,7 +32,7 @@ func recordCaller(c *api.Call) record.Caller {
 }
 
 // handleLiveRecord serves GET /live/record.
-func (s *Server) handleLiveRecord(c *api.Call, req *protocol.LiveRecordRoom) (*protocol.LiveRecordReply, error) {
+func (s *Server) handleLiveRecord(c *api.Call, req *protocol.LiveKeyRequest) (*protocol.LiveRecordReply, error) {
 	return recordReply(s.deps.Records.Setting(c.Context(), recordCaller(c), req.RoomID))
 }
 
