@@ -24,6 +24,7 @@ type commands struct {
 	Report   cli.ReportCmd    `cmd:"" help:"Look after what users reported."`
 	Room     cli.RoomCmd      `cmd:"" help:"Look after groups."`
 	Video    cli.VideoCmd     `cmd:"" help:"Look after short videos."`
+	Live     cli.LiveCmd      `cmd:"" help:"Look after live rooms."`
 	Ban      cli.BanCmd       `cmd:"" help:"Look after banned addresses."`
 	Announce cli.AnnounceCmd  `cmd:"" help:"Send a message to everybody, or show how far such messages are."`
 	Audit    cli.AuditCmd     `cmd:"" help:"Show what administrators and moderators changed."`

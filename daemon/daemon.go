@@ -241,7 +241,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
 		Bans: d.account, Reports: d.chat, Rooms: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
-		Videos: d.media.process, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
+		Videos: d.media.process, Records: d.record, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})

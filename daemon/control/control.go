@@ -51,6 +51,7 @@ type Deps struct {
 	// Announcements go to all accounts.
 	Announcements announcements
 	Videos        videos
+	Records       records
 	Queues        queues
 	// VideoLink answers the path of a video's playlist, signed for its owner, and the
 	// whole address, "" if the site has none.
@@ -80,7 +81,7 @@ func (d Deps) check() error {
 	for name, missing := range map[string]bool{
 		"Accounts": d.Accounts == nil, "Online": d.Online == nil, "Status": d.Status == nil, "Config": d.Config == nil,
 		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil, "Rooms": d.Rooms == nil,
-		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Videos": d.Videos == nil,
+		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Videos": d.Videos == nil, "Records": d.Records == nil,
 		"Queues": d.Queues == nil, "VideoLink": d.VideoLink == nil, "Doctor": d.Doctor == nil, "Grace": d.Grace <= 0,
 	} {
 		if missing {

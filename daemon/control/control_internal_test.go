@@ -65,7 +65,7 @@ func TestWhoModerates(t *testing.T) {
 		switch noun := strings.Split(r.path, "/")[2]; noun {
 		case "announcements", "doctor":
 			want = protocol.RoleAdmin
-		case "reports", "bans", "audit", "rooms":
+		case "reports", "bans", "audit", "rooms", "live":
 		case "videos":
 			if verb := r.path[strings.LastIndexByte(r.path, '/')+1:]; verb == "reprocess" || verb == "import" {
 				want = protocol.RoleAdmin
@@ -265,9 +265,9 @@ func copyOfTestBinary(t *testing.T, dir string) string {
 func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
-		Accounts: struct{ accounts }{}, // never asked, nor are the next six
+		Accounts: struct{ accounts }{}, // never asked, nor are the next seven
 		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Rooms: struct{ rooms }{}, Announcements: struct{ announcements }{},
-		Videos: struct{ videos }{}, Queues: struct{ queues }{},
+		Videos: struct{ videos }{}, Records: struct{ records }{}, Queues: struct{ queues }{},
 		VideoLink: func(string, int64) (string, string) { return "", "" },
 		Doctor:    func(context.Context, bool) (protocol.Checkup, error) { return protocol.Checkup{}, nil },
 		AuditLog:  func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },

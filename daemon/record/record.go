@@ -353,19 +353,33 @@ func (s *Service) Delete(ctx context.Context, c Caller, id int64) error {
 	if err != nil {
 		return err
 	}
+	return s.drop(ctx, r)
+}
+
+// Remove is Delete of any recording, for operators; it answers the recording as it
+// was.
+func (s *Service) Remove(ctx context.Context, id int64) (store.Recording, error) {
+	r, err := s.store.Recording(ctx, id)
+	if err != nil {
+		return r, recordError(err)
+	}
+	return r, s.drop(ctx, r)
+}
+
+func (s *Service) drop(ctx context.Context, r store.Recording) error {
 	if r.State == store.RecordingRuns {
 		s.mu.Lock()
 		v := s.running[r.Room]
 		s.mu.Unlock()
-		if v != nil && v.writes(id) {
+		if v != nil && v.writes(r.ID) {
 			v.stop(ctx)
 		}
 	}
-	if err := s.store.DeleteRecording(ctx, id); err != nil {
+	if err := s.store.DeleteRecording(ctx, r.ID); err != nil {
 		return recordError(err)
 	}
 	if err := s.remove(ctx, r); err != nil {
-		s.log.Warn("file of a deleted recording not removed yet", "recording", id, "err", err)
+		s.log.Warn("file of a deleted recording not removed yet", "recording", r.ID, "err", err)
 	}
 	return nil
 }
