@@ -346,3 +346,44 @@ func TestSoundAloneIsRecorded(t *testing.T) {
 	rep := f.wait(1, "done")
 	near(t, "sound", plays(t, listed(rep, 0, "Url")), listedSeconds(t, rep, 0))
 }
+
+func TestAFullDiskEndsTheRecordingAndNotTheStream(t *testing.T) {
+	t.Parallel()
+	s := idleServer(t, append(crashEnv, "GTIV_LOG_LEVEL=info")...)
+	s.allow = append(s.allow, sayingItIsIll)
+	smallDisk(t, s, "48m")
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	f := newFilms(t, s, "alice", "mp4")
+	pub := s.publish(t, f.key)
+	f.runs(3)
+	free := fillDisk(t, s.dir)
+	eventually(t, "the recording ends", func() bool { return strings.Contains(s.log.String(), `msg="recording ended"`) })
+	if got := probe(t, "rtmp://"+s.address(2011)+"/live/"+f.room); !strings.Contains(got, "h264,320") {
+		t.Errorf("the stream on a full disk: %s", got)
+	}
+	free()
+	rep := f.wait(1, "done")
+	if reason := listed(rep, 0, "Reason"); !strings.Contains(reason, "disk is full") {
+		t.Errorf("why it ended: %q", reason)
+	}
+	near(t, "what was recorded", plays(t, listed(rep, 0, "Url")), listedSeconds(t, rep, 0))
+	if rep := f.post("/live/record", `{"Record":"mp4"}`); !rep.ok() { // there is room again
+		t.Fatal(rep)
+	}
+	f.wait(1, "recording")
+	// Operators look after it, too.
+	if code, text := s.exitCode("live", "record", f.room, "off", "--data", s.dir); code != 0 || !strings.Contains(text, "is not recorded") {
+		t.Errorf("%d %s", code, text)
+	}
+	f.wait(2, "done")
+	if code, text := s.exitCode("live", "record", "list", "--room", f.room, "--data", s.dir); code != 0 || strings.Count(text, f.room+"/") != 2 {
+		t.Errorf("%d %s", code, text)
+	}
+	select {
+	case <-pub.end:
+		t.Errorf("the publisher ended: %s", &pub.out)
+	default:
+	}
+}

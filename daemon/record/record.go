@@ -98,6 +98,7 @@ type Service struct {
 	mu      sync.Mutex
 	ctx     context.Context    //nolint:containedctx // of Run; nil before and after
 	running map[int64]*session // by room
+	late    map[int64]string   // why recordings ended whose end could not be noted yet
 }
 
 // New checks what it is given, and finds what the process before was writing.
@@ -118,7 +119,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("make folder of recordings: %w", err)
 	}
 	s := &Service{
-		deps: deps, store: deps.Store, log: deps.Log, now: deps.Now, running: map[int64]*session{},
+		deps: deps, store: deps.Store, log: deps.Log, now: deps.Now, running: map[int64]*session{}, late: map[int64]string{},
 	}
 	s.SetConfig(cfg)
 	if err := s.dropLinks(); err != nil {

@@ -257,7 +257,10 @@ func (v *session) End(l record.Length, why error) {
 		reason, v.told = reasonOf(why), true
 	}
 	if err := v.s.finished(context.Background(), v.row, l, reason); err != nil {
-		v.s.log.Warn("end of a recording not noted; the next look does", "recording", v.row.ID, "err", err)
+		v.s.log.Warn("end of a recording not noted yet", "recording", v.row.ID, "err", err)
+		v.s.mu.Lock()
+		v.s.late[v.row.ID] = reason
+		v.s.mu.Unlock()
 	}
 	v.id.Store(0)
 	v.row = store.Recording{}

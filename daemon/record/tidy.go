@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	cleanEvery = time.Minute
+	cleanEvery = 20 * time.Second
 	cleanPage  = 100
 	// sureAfter is when a recording that nobody writes to was left behind.
 	sureAfter = 2 * time.Minute
@@ -24,7 +24,7 @@ const (
 // tidy finishes what was left behind, and removes what is deleted or too old.
 func (s *Service) tidy(ctx context.Context) {
 	for _, r := range s.left {
-		s.recover(ctx, r)
+		s.recover(ctx, r, "")
 	}
 	s.left = nil
 	if err := s.compare(ctx); err != nil && ctx.Err() == nil {
@@ -46,15 +46,18 @@ func (s *Service) tidy(ctx context.Context) {
 
 // recover finishes a recording that was being written when the process, or the disk,
 // ended that.
-func (s *Service) recover(ctx context.Context, r store.Recording) {
+func (s *Service) recover(ctx context.Context, r store.Recording, reason string) {
 	l, err := finish(s.path(r), record.Format(r.Format))
 	if err == nil {
-		err = s.finished(ctx, r, l, "")
+		err = s.finished(ctx, r, l, reason)
 	}
 	if err != nil {
-		s.log.Error("unfinished recording not finished", "recording", r.ID, "file", r.Key(), "err", err)
+		s.log.Warn("unfinished recording not finished yet", "recording", r.ID, "file", r.Key(), "err", err)
 		return
 	}
+	s.mu.Lock()
+	delete(s.late, r.ID)
+	s.mu.Unlock()
 	s.log.Info("unfinished recording finished", "recording", r.ID, "file", r.Key(), "bytes", l.Bytes, "dur", l.Duration)
 }
 
@@ -98,8 +101,11 @@ func (s *Service) Clean(ctx context.Context) error {
 	list, err := s.store.RunningRecordings(ctx, 0, cleanPage)
 	errs = append(errs, err)
 	for _, r := range list {
-		if !s.writing(r) && s.now().UnixMilli()-r.Began > sureAfter.Milliseconds() {
-			s.recover(ctx, r)
+		s.mu.Lock()
+		reason, late := s.late[r.ID]
+		s.mu.Unlock()
+		if !s.writing(r) && (late || s.now().UnixMilli()-r.Began > sureAfter.Milliseconds()) {
+			s.recover(ctx, r, reason)
 		}
 	}
 	return errors.Join(errs...)
