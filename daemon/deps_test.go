@@ -79,7 +79,7 @@ var mayImport = map[string][]string{
 	"daemon/video/sample": {},
 	"daemon/call":         {"store", "store/", "protocol", "daemon/limit", "media/turn"},
 
-	"daemon/record": {"store", "protocol", "media", "media/record"},
+	"daemon/record": {"store", "protocol", "daemon/limit", "media", "media/record"},
 	"daemon/stream": {"media", "media/"},
 	"daemon/legacy": {"store", "store/", "protocol", "daemon/account", "daemon/video", "media/clip"},
 

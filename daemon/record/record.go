@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gtiv/daemon/limit"
 	"gtiv/media"
 	"gtiv/media/record"
 	"gtiv/protocol"
@@ -33,6 +34,8 @@ const Off = "off"
 
 const (
 	listPage = 50
+	// changes is how often somebody may change something in a minute.
+	changes = 120
 	// maxRecordings bounds the files of an account.
 	maxRecordings = 2000
 	// noteEvery is how often it is written down how long a recording is, and looked
@@ -93,12 +96,14 @@ type Service struct {
 	log   *slog.Logger
 	now   func() time.Time
 	work  sync.WaitGroup
+	takes *limit.Window     // per account
 	left  []store.Recording // by the process before
 
 	mu      sync.Mutex
 	ctx     context.Context    //nolint:containedctx // of Run; nil before and after
 	running map[int64]*session // by room
 	late    map[int64]string   // why recordings ended whose end could not be noted yet
+	early   []int64            // rooms that were on air before Run
 }
 
 // New checks what it is given, and finds what the process before was writing.
@@ -119,7 +124,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("make folder of recordings: %w", err)
 	}
 	s := &Service{
-		deps: deps, store: deps.Store, log: deps.Log, now: deps.Now, running: map[int64]*session{}, late: map[int64]string{},
+		deps: deps, store: deps.Store, log: deps.Log, now: deps.Now, takes: limit.NewWindow(time.Minute, deps.Now), running: map[int64]*session{}, late: map[int64]string{},
 	}
 	s.SetConfig(cfg)
 	if err := s.dropLinks(); err != nil {
@@ -146,7 +151,11 @@ func (s *Service) SetConfig(cfg Config) { s.cfg.Store(&cfg) }
 func (s *Service) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.ctx = ctx
+	early := s.early
 	s.mu.Unlock()
+	for _, room := range early {
+		s.followSoon(room)
+	}
 	s.tidy(ctx)
 	s.mu.Lock()
 	s.ctx = nil
@@ -196,8 +205,11 @@ func (s *Service) AnySetting(ctx context.Context, room int64) (Setting, error) {
 }
 
 // Set sets whether a room of the caller is recorded, from now on. Codes: CodeUnknown,
-// CodeForbidden, CodeBadValue.
+// CodeForbidden, CodeBadValue, CodeTooOften.
 func (s *Service) Set(ctx context.Context, c Caller, room int64, mode string) (Setting, error) {
+	if err := s.take(c); err != nil {
+		return Setting{}, err
+	}
 	r, err := s.room(ctx, c, room, false)
 	if err != nil {
 		return Setting{}, err
@@ -218,8 +230,19 @@ func (s *Service) set(ctx context.Context, owner, room int64, mode string) (Sett
 	if err := s.store.SetLiveRecord(ctx, owner, room, format); err != nil {
 		return Setting{}, recordError(err)
 	}
-	s.follow(ctx, room)
+	select {
+	case <-s.followSoon(room):
+	case <-ctx.Done(): // it does all the same
+	}
 	return Setting{room, modeOf(format)}, nil
+}
+
+// take counts something that somebody does.
+func (s *Service) take(c Caller) error {
+	if wait := s.takes.Take(strconv.FormatInt(c.User, 10), changes); wait > 0 {
+		return protocol.TooOften(wait)
+	}
+	return nil
 }
 
 // room finds a room that the caller may look at: their own, or any for administrators
@@ -309,6 +332,9 @@ func (s *Service) Open(ctx context.Context, viewer, id int64) (*os.File, store.R
 // CodeConflict (it runs, or failed), CodeBadValue (it is too long or too large),
 // CodeNoRoom (quota, disk), CodeTooOften.
 func (s *Service) Publish(ctx context.Context, c Caller, id int64, title string) (int64, error) {
+	if err := s.take(c); err != nil {
+		return 0, err
+	}
 	r, err := s.one(ctx, c, id, false)
 	if err != nil {
 		return 0, err
@@ -348,8 +374,11 @@ func (s *Service) Publish(ctx context.Context, c Caller, id int64, title string)
 const linkPrefix = "publish-"
 
 // Delete deletes a recording for good; one that runs ends. A video that was made of it
-// stays. Codes: CodeUnknown.
+// stays. Codes: CodeUnknown, CodeTooOften.
 func (s *Service) Delete(ctx context.Context, c Caller, id int64) error {
+	if err := s.take(c); err != nil {
+		return err
+	}
 	r, err := s.one(ctx, c, id, true)
 	if err != nil {
 		return err

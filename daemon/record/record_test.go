@@ -247,6 +247,7 @@ func TestWhatAStreamIsRecordedAsCanChange(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	a.set("off")
 	if _, err := a.Set(t.Context(), a.owner, 0, "avi"); protocol.CodeOf(err) != protocol.CodeBadValue {
 		t.Errorf("avi: %v", err)
 	}
@@ -262,6 +263,37 @@ func TestWhatAStreamIsRecordedAsCanChange(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(a.dir, "publish-*")); err != nil || len(left) != 0 {
 		t.Errorf("%v %v", left, err)
 	}
+}
+
+func TestAStopFinishesTheFile(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t, record.Config{})
+	a.set("mp4")
+	p, _ := a.hub.Publish(t.Context(), fmt.Sprint(a.room))
+	a.OnAir(a.room)
+	if err := mediatest.Publish(t.Context(), p, mediatest.Clip(t, 4), 4); err != nil {
+		t.Fatal(err)
+	}
+	a.until("it is recorded", func() bool { return len(a.list()) == 1 })
+	a.stop()
+	if list := a.list(); list[0].State != store.RecordingDone || list[0].Reason != "" || list[0].DurationMS < 3500 {
+		t.Errorf("%+v", list)
+	}
+	a.set("off") // nothing waits for what does not run
+}
+
+func TestNobodyChangesThingsAllTheTime(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t, record.Config{})
+	for range 200 {
+		if _, err := a.Set(t.Context(), a.owner, 0, "off"); err != nil {
+			if protocol.CodeOf(err) != protocol.CodeTooOften {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	t.Error("200 times in a minute")
 }
 
 func TestTheNextStartFinishesWhatWasLeft(t *testing.T) {

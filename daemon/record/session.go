@@ -42,14 +42,25 @@ type session struct {
 
 // OnAir begins to record a room whose stream began, if it is set so. It does not
 // wait.
-func (s *Service) OnAir(room int64) {
+func (s *Service) OnAir(room int64) { s.followSoon(room) }
+
+// followSoon makes what is recorded of a room follow its setting; the answer is closed
+// once it does.
+func (s *Service) followSoon(room int64) <-chan struct{} {
+	done := make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
-		return
+		s.early = append(s.early, room)
+		close(done)
+		return done
 	}
 	ctx := s.ctx
-	s.work.Go(func() { s.follow(ctx, room) })
+	s.work.Go(func() {
+		defer close(done)
+		s.follow(ctx, room)
+	})
+	return done
 }
 
 // follow makes what is recorded of a room follow its setting.
