@@ -387,3 +387,28 @@ func TestAFullDiskEndsTheRecordingAndNotTheStream(t *testing.T) {
 	default:
 	}
 }
+
+func TestABrowserPlaysARecordingAndSeeksInIt(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	f := newFilms(t, s, "alice", "mp4")
+	pub := s.publish(t, f.key)
+	f.runs(8)
+	running := listed(f.wait(1, "recording"), 0, "Url")
+	b := newBrowser(t, "en")
+	b.open(running)
+	b.until(`document.querySelector("video").readyState >= 2`)
+	pub.stop()
+	rep := f.wait(1, "done")
+	b.open(listed(rep, 0, "Url"))
+	b.until(`document.querySelector("video").readyState >= 2`)
+	near(t, "what the browser knows of its length", eval[float64](b, `document.querySelector("video").duration`), listedSeconds(t, rep, 0))
+	eval[bool](b, `(() => { const v = document.querySelector("video"); v.pause(); v.currentTime = 6; return true })()`)
+	b.until(`!document.querySelector("video").seeking && document.querySelector("video").readyState >= 2`)
+	if at := eval[float64](b, `document.querySelector("video").currentTime`); at < 5.9 || at > 6.1 {
+		t.Errorf("it went to %.2f s", at)
+	}
+	if width := eval[int](b, `document.querySelector("video").videoWidth`); width != 320 {
+		t.Errorf("%d pixels wide", width)
+	}
+}
