@@ -81,7 +81,7 @@ func (s *Service) follow(ctx context.Context, room int64) {
 		now, before := s.turn(room, format, stream)
 		switch {
 		case before != nil:
-			before.stop(ctx)
+			before.leave(ctx, before.format != format)
 		case now != nil:
 			began = now // and once more: it may have been set meanwhile
 		default:
@@ -126,8 +126,14 @@ func (s *Service) start(room int64, format string, stream *media.Stream) *sessio
 }
 
 // stop ends a session, and waits until its file is finished.
-func (v *session) stop(ctx context.Context) {
-	v.cancel()
+func (v *session) stop(ctx context.Context) { v.leave(ctx, true) }
+
+// leave waits until a session is over; one whose stream has ended is soon, others are
+// with end.
+func (v *session) leave(ctx context.Context, end bool) {
+	if end {
+		v.cancel()
+	}
 	select {
 	case <-v.done:
 	case <-ctx.Done():

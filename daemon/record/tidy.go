@@ -17,6 +17,8 @@ import (
 const (
 	cleanEvery = 20 * time.Second
 	cleanPage  = 100
+	// expireRounds are cleanings between looks for what is too old.
+	expireRounds = 30
 	// sureAfter is when a recording that nobody writes to was left behind.
 	sureAfter = 2 * time.Minute
 )
@@ -32,9 +34,13 @@ func (s *Service) tidy(ctx context.Context) {
 	}
 	t := time.NewTicker(cleanEvery)
 	defer t.Stop()
-	for {
-		if err := s.Clean(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("old recordings not removed", "err", err)
+	for round := 0; ; round++ {
+		clean := s.sweep
+		if round%expireRounds == 0 {
+			clean = s.Clean
+		}
+		if err := clean(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("recordings not cleaned up", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -73,7 +79,7 @@ func finish(path string, format record.Format) (record.Length, error) {
 	return l, errors.Join(err, f.Close())
 }
 
-// Clean does what is to be done now and then.
+// Clean deletes what is too old, and removes what is deleted.
 func (s *Service) Clean(ctx context.Context) error {
 	var errs []error
 	if keep := s.cfg.Load().Keep; keep > 0 {
@@ -85,6 +91,12 @@ func (s *Service) Clean(ctx context.Context) error {
 			}
 		}
 	}
+	return errors.Join(append(errs, s.sweep(ctx))...)
+}
+
+// sweep removes what is deleted, and finishes what nobody writes to any more.
+func (s *Service) sweep(ctx context.Context) error {
+	var errs []error
 	for after := int64(0); ctx.Err() == nil; {
 		list, err := s.store.GoneRecordings(ctx, after, cleanPage)
 		errs = append(errs, err)

@@ -181,8 +181,8 @@ func (c *recorder) round(round *media.Round) error {
 func (c *recorder) begin(h *media.Headers) error {
 	old := c.headers
 	c.headers = h
-	if h.Video != old.Video && h.Video != nil {
-		c.waits = true // another publisher, perhaps
+	if !sameHeader(old.Video, h.Video) {
+		c.waits = true
 	}
 	same := sameHeader(old.Video, h.Video) && sameHeader(old.Audio, h.Audio)
 	if !same && c.o.Format == MP4 {
