@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
@@ -47,24 +48,32 @@ func Finish(f *os.File, format Format) (Length, error) {
 
 // scan is what is found in an MP4 file of ours.
 type scan struct {
-	f         *os.File
-	end       int64 // of what is whole
-	mvhd      int64 // where it is
-	free      int64 // where room for the index, or the index, is
-	room      int64 // bytes of it
-	scales    map[int]int64
-	reference int // the track that the index is about
-	pieces    []pieceInfo
-	duration  time.Duration
+	f        *os.File
+	end      int64         // of what is whole
+	mvhd     int64         // where it is
+	free     int64         // where room for the index, or the index, is
+	room     int64         // bytes of it
+	scales   map[int]int64 // by track
+	tracks   []int         // the one whose key frames count first
+	pieces   []pieceInfo
+	duration time.Duration
 }
 
-// pieceInfo is one fragment.
+// pieceInfo is one fragment, or some that follow each other.
 type pieceInfo struct {
-	size  int64
-	at    int64 // ticks of the reference track; -1: it has nothing of that
-	ticks int64
-	key   bool
+	size int64
+	key  bool // begins with a picture that needs no other
+	of   [maxTracks]span
 }
+
+// span is what a piece has of a track, in ticks.
+type span struct {
+	some    bool
+	at, end int64
+	shift   int64 // how much later than at the first sample is shown
+}
+
+const maxTracks = 2
 
 const (
 	boxHead = 8
@@ -143,9 +152,13 @@ func (s *scan) init(moov box) error {
 	}
 	for _, t := range init.Tracks {
 		s.scales[t.ID] = int64(t.TimeScale)
-		if s.reference == 0 || t.Codec.IsVideo() {
-			s.reference = t.ID
+		s.tracks = append(s.tracks, t.ID)
+		if t.Codec.IsVideo() {
+			slices.Reverse(s.tracks)
 		}
+	}
+	if len(s.tracks) > maxTracks {
+		return errBox
 	}
 	if b, ok := boxAt(s.f, moov.at+boxHead, moov.end()); ok && b.kind == "mvhd" {
 		s.mvhd = b.at
@@ -164,18 +177,18 @@ func (s *scan) moof(b box) error {
 	if _, err := s.f.ReadAt(buf, b.at); err != nil {
 		return err
 	}
-	p := pieceInfo{at: -1}
+	var p pieceInfo
 	err := children(buf[boxHead:], func(kind string, body []byte) error {
 		if kind != "traf" {
 			return nil
 		}
 		t, err := readTrack(body)
-		if err != nil || s.scales[t.id] == 0 {
+		i := slices.Index(s.tracks, t.id)
+		if err != nil || i < 0 {
 			return errors.Join(err, errBox)
 		}
-		if t.id == s.reference {
-			p.at, p.ticks, p.key = t.at, t.ticks, t.key
-		}
+		p.of[i] = span{true, t.at, t.at + t.ticks, t.shift}
+		p.key = p.key || i == 0 && t.key
 		s.duration = max(s.duration, time.Duration(float64(t.at+t.ticks)/float64(s.scales[t.id])*float64(time.Second)))
 		return nil
 	})
@@ -207,7 +220,8 @@ func children(b []byte, each func(kind string, body []byte) error) error {
 type trackInfo struct {
 	id        int
 	at, ticks int64
-	key       bool // the first sample needs no other
+	shift     int64 // of the first sample
+	key       bool  // the first sample needs no other
 }
 
 // readTrack reads a traf box as fmp4 writes it: times and lengths stand in it.
@@ -235,7 +249,7 @@ func readTrack(b []byte) (trackInfo, error) {
 
 // run adds up a trun box (ISO/IEC 14496-12 8.8.8).
 func (t *trackInfo) run(b []byte) error {
-	const offset, first, duration, flagged, nonSync = 1, 4, 0x100, 0x400, 1 << 16
+	const offset, first, duration, flagged, shifted, nonSync = 1, 4, 0x100, 0x400, 0x800, 1 << 16
 	flags := int(b[1])<<16 | int(b[2])<<8 | int(b[3])
 	count := int(binary.BigEndian.Uint32(b[4:]))
 	b = b[8:]
@@ -245,21 +259,23 @@ func (t *trackInfo) run(b []byte) error {
 		}
 	}
 	fields := 0
-	before := 0 // fields of a sample in front of its flags
-	for _, f := range []int{duration, 0x200, flagged, 0x800} {
+	place := map[int]int{} // of the fields of a sample
+	for _, f := range []int{duration, 0x200, flagged, shifted} {
 		if flags&f != 0 {
-			if f < flagged {
-				before++
-			}
+			place[f] = fields
 			fields++
 		}
 	}
 	if flags&duration == 0 || count == 0 || len(b) != count*fields*4 {
 		return errBox
 	}
-	t.key = flags&flagged == 0 || binary.BigEndian.Uint32(b[4*before:])&nonSync == 0
+	field := func(i, f int) uint32 { return binary.BigEndian.Uint32(b[4*(i*fields+place[f]):]) }
+	t.key = flags&flagged == 0 || field(0, flagged)&nonSync == 0
+	if flags&shifted != 0 {
+		t.shift = int64(int32(field(0, shifted))) //nolint:gosec // it is signed
+	}
 	for i := range count {
-		t.ticks += int64(binary.BigEndian.Uint32(b[i*fields*4:]))
+		t.ticks += int64(field(i, duration))
 	}
 	return nil
 }
@@ -273,7 +289,8 @@ const (
 )
 
 // index fills in the duration and, in place of the room that was left for it, where
-// players find which time (ISO/IEC 14496-12 8.16.3).
+// players find which time (ISO/IEC 14496-12 8.16.3). Each track has one: players that
+// find one of a track look for all others in it, too.
 func (s *scan) index() error {
 	if s.mvhd > 0 {
 		b := binary.BigEndian.AppendUint32(nil, uint32(min(s.duration.Milliseconds(), math.MaxUint32-1))) //nolint:gosec // bounded
@@ -281,7 +298,8 @@ func (s *scan) index() error {
 			return err
 		}
 	}
-	most := (s.room - indexHead - boxHead) / indexEntry
+	n := int64(len(s.tracks))
+	most := (s.room - boxHead - n*indexHead) / (n * indexEntry)
 	if s.free == 0 || most < 1 {
 		return nil
 	}
@@ -291,47 +309,48 @@ func (s *scan) index() error {
 			return nil // no room for such numbers: players look for themselves
 		}
 	}
-	n := int64(indexHead + indexEntry*len(entries))
 	b := make([]byte, 0, s.room)
-	b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // of the room
-	b = append(b, "sidx\x01\x00\x00\x00"...)
-	b = binary.BigEndian.AppendUint32(b, uint32(s.reference))           //nolint:gosec // 1 or 2
-	b = binary.BigEndian.AppendUint32(b, uint32(s.scales[s.reference])) //nolint:gosec // was 32 bits
-	b = binary.BigEndian.AppendUint64(b, uint64(entries[0].at))         //nolint:gosec // not negative
-	b = binary.BigEndian.AppendUint64(b, uint64(s.room-n))              //nolint:gosec // what follows the index
-	b = binary.BigEndian.AppendUint32(b, uint32(len(entries)))          //nolint:gosec // 16 bits
-	for _, e := range entries {
-		b = binary.BigEndian.AppendUint32(b, uint32(e.size))                       //nolint:gosec // 31 bits
-		b = binary.BigEndian.AppendUint32(b, uint32(min(e.ticks, math.MaxUint32))) //nolint:gosec // bounded
-		b = binary.BigEndian.AppendUint32(b, 0x90000000)                           // begins with a key frame
+	for i := range s.tracks {
+		b = s.appendIndex(b, i, entries)
 	}
-	b = append(b, freeBox(int(s.room-n))...)
+	b = append(b, freeBox(int(s.room)-len(b))...)
 	_, err := s.f.WriteAt(b, s.free)
 	return err
+}
+
+// appendIndex appends the index of a track.
+func (s *scan) appendIndex(b []byte, track int, entries []pieceInfo) []byte {
+	size := indexHead + indexEntry*len(entries)
+	first, end := entries[0].of[track], len(b)+size
+	b = binary.BigEndian.AppendUint32(b, uint32(size)) //nolint:gosec // of the room
+	b = append(b, "sidx\x01\x00\x00\x00"...)
+	b = binary.BigEndian.AppendUint32(b, uint32(s.tracks[track]))              //nolint:gosec // 1 or 2
+	b = binary.BigEndian.AppendUint32(b, uint32(s.scales[s.tracks[track]]))    //nolint:gosec // was 32 bits
+	b = binary.BigEndian.AppendUint64(b, uint64(max(first.at+first.shift, 0))) //nolint:gosec // not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(s.room)-uint64(end))           //nolint:gosec // what lies between
+	b = binary.BigEndian.AppendUint32(b, uint32(len(entries)))                 //nolint:gosec // 16 bits
+	for i, e := range entries {
+		until := e.of[track].end
+		if i+1 < len(entries) {
+			until = entries[i+1].of[track].at
+		}
+		b = binary.BigEndian.AppendUint32(b, uint32(e.size))                                            //nolint:gosec // 31 bits
+		b = binary.BigEndian.AppendUint32(b, uint32(min(max(until-e.of[track].at, 0), math.MaxUint32))) //nolint:gosec // bounded
+		b = binary.BigEndian.AppendUint32(b, 0x90000000)                                                // begins with a key frame
+	}
+	return b
 }
 
 // fold makes entries of the index, at most so many, each of one or more pieces, and
 // beginning with a key frame where there are any.
 func (s *scan) fold(most int) []pieceInfo {
 	var list []pieceInfo
-	for _, p := range s.pieces {
-		if len(list) == 0 {
-			p.at = max(p.at, 0)
+	for i, p := range s.pieces {
+		if i == 0 || p.key {
 			list = append(list, p)
 			continue
 		}
-		last := &list[len(list)-1]
-		if p.at >= 0 { // up to its beginning, whatever the pieces themselves say
-			last.ticks = p.at - last.at
-		}
-		if p.key {
-			list = append(list, p)
-			continue
-		}
-		last.size += p.size
-		if p.at >= 0 {
-			last.ticks += p.ticks
-		}
+		list[len(list)-1].join(p)
 	}
 	for len(list) > min(most, math.MaxUint16) {
 		half := list[:0]
@@ -340,10 +359,32 @@ func (s *scan) fold(most int) []pieceInfo {
 				half = append(half, p)
 				continue
 			}
-			half[len(half)-1].size += p.size
-			half[len(half)-1].ticks += p.ticks
+			half[len(half)-1].join(p)
 		}
 		list = half
 	}
+	// What has nothing of a track has it where the one before ended.
+	for i := range list {
+		for t := range list[i].of {
+			if o := &list[i].of[t]; !o.some && i > 0 {
+				o.at = list[i-1].of[t].end
+				o.end = o.at
+			}
+		}
+	}
 	return list
+}
+
+// join adds a piece that follows.
+func (p *pieceInfo) join(next pieceInfo) {
+	p.size += next.size
+	for i, o := range next.of {
+		switch {
+		case !o.some:
+		case !p.of[i].some:
+			p.of[i] = o
+		default:
+			p.of[i].end = o.end
+		}
+	}
 }

@@ -23,9 +23,9 @@ const (
 	opusClock  = 48000
 	// sampleDrift is how far sound may be from its time before it is put right.
 	sampleDrift = 2048
-	// indexRoom is how much is left free for the index, bytes: enough for some hours
+	// indexRoom is how much is left free for the indexes, bytes: enough for some hours
 	// with an entry for every ten seconds.
-	indexRoom = 16 << 10
+	indexRoom = 32 << 10
 )
 
 // mp4 writes fragmented MP4.

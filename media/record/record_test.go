@@ -246,3 +246,19 @@ func TestAFileThatIsCutAnywherePlays(t *testing.T) {
 		}
 	}
 }
+
+func TestPlayersFindTheirPlace(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, record.Options{Format: record.MP4})
+	s.play(mediatest.Clip(t, 10, encoders["B frames"]...))
+	if err := s.end(); err != nil {
+		t.Fatal(err)
+	}
+	for _, place := range []string{"3.5", "6.5", "9.5"} {
+		out, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "warning", "-read_intervals", place+"%+#1", "-select_streams", "v",
+			"-show_entries", "packet=pts_time", "-of", "csv=p=0", s.files[0]).CombinedOutput()
+		if got, _, _ := strings.Cut(string(out), "."); err != nil || !strings.HasPrefix(place, got) || got == "" {
+			t.Errorf("at %s: %s %v", place, out, err)
+		}
+	}
+}
