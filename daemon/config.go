@@ -209,6 +209,13 @@ type LiveConfig struct {
 	PublicAddresses []netip.Addr `toml:"public_addresses"`
 	// RelayNetworks are networks that relays may reach although they are not public.
 	RelayNetworks []netip.Prefix `toml:"relay_networks"`
+	// RecordKeep is how long recordings are kept; 0 is for ever.
+	RecordKeep Duration `toml:"record_keep" reload:"yes"`
+	// RecordMaxBytes is about how long the file of a recording gets before the next
+	// one begins; 0 is no limit.
+	RecordMaxBytes Size `toml:"record_max_bytes" reload:"yes"`
+	// RecordQuota bounds what the recordings of an account take; 0 is no limit.
+	RecordQuota Size `toml:"record_quota" reload:"yes"`
 }
 
 // The values of media.store.
@@ -309,7 +316,10 @@ func Default() Config {
 		Video: VideoConfig{
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
-		Live:   LiveConfig{Who: live.WhoAll, ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{}},
+		Live: LiveConfig{
+			Who: live.WhoAll, ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{},
+			RecordKeep: Duration(720 * time.Hour), RecordMaxBytes: 2 << 30, RecordQuota: 20 << 30,
+		},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Daemon: DaemonConfig{Grace: Duration(10 * time.Second)},

@@ -31,6 +31,7 @@ import (
 	"gtiv/daemon/control"
 	"gtiv/daemon/gateway"
 	"gtiv/daemon/live"
+	"gtiv/daemon/record"
 	"gtiv/daemon/stream"
 	"gtiv/daemon/video"
 	"gtiv/daemon/web"
@@ -77,6 +78,7 @@ type Daemon struct {
 	media    mediaParts
 	stream   *stream.Server
 	controls *stream.Controls
+	record   *record.Service
 	gateway  *gateway.Gateway
 	web      *web.Server
 	admin    *control.Server
@@ -95,7 +97,7 @@ func New(ctx context.Context, opt Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeStreams, d.makeFront} {
+	for _, step := range []func(context.Context) error{d.openData, d.openBlobs, d.bindSockets, d.makeFeatures, d.makeMedia, d.makeStreams, d.makeRecord, d.makeFront} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -225,7 +227,7 @@ func (d *Daemon) makeFront(context.Context) error {
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
 		},
 	}, web.Deps{
-		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Uploads: d.media.process,
+		Account: d.account, Chat: d.chat, Video: d.video, Live: d.live, Records: d.record, Uploads: d.media.process,
 		Signer: d.media.signer, Blobs: d.media.blobs, Served: d.served, Deleted: d.deleted, UploadToken: d.uploadToken,
 		Mount:   map[string]http.Handler{"POST /{$}": d.media.upload, "/buckets/": d.media.upload, stream.Path: d.stream},
 		Streams: liveStreams{d.stream},
@@ -237,7 +239,7 @@ func (d *Daemon) makeFront(context.Context) error {
 	d.admin, err = control.New(control.Deps{
 		Accounts: d.account, Online: d.gateway.Online, Status: d.Status, Reload: d.Reload, Audit: d.account.Audit,
 		Bans: d.account, Reports: d.chat, Rooms: d.chat, Announcements: d.chat, AuditLog: d.store.AuditEntries,
-		Lives: d.live, Streams: liveStreams{d.stream}, Videos: d.media.process, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
+		Lives: d.live, Streams: liveStreams{d.stream}, Videos: d.media.process, Records: d.record, VideoLink: d.videoLink, Queues: topics{d.queue}, Doctor: d.examine,
 		Config:  func() string { return d.cfg.Load().TOML() },
 		Version: d.opt.Version, Grace: time.Duration(d.opt.Config.Daemon.Grace), Logger: d.log.With("component", "control"),
 	})
@@ -258,7 +260,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	back, inner := errgroup.WithContext(inner)
 	for name, run := range map[string]func(context.Context) error{
 		"queue": d.queue.Run, "account": d.account.Run, "chat": d.chat.Run, "live": d.live.Run, "video": d.video.Run, "words": d.words.watch,
-		"blob": d.runBlobs, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run,
+		"blob": d.runBlobs, "upload": d.media.upload.Run, "process": d.media.process.Run, "web": d.web.Run, "stream": d.stream.Run, "record": d.record.Run,
 	} {
 		back.Go(func() error { return supervise(inner, name, run) })
 	}

@@ -508,7 +508,7 @@ func (d *doctor) secrets(context.Context) (protocol.Check, error) {
 	if err != nil {
 		return protocol.Check{}, err
 	}
-	for _, name := range []string{secretsDir, dbFile, dbFile + "-wal", dbFile + "-shm", mediaDir} {
+	for _, name := range []string{secretsDir, dbFile, dbFile + "-wal", dbFile + "-shm", mediaDir, recordDir} {
 		paths = append(paths, filepath.Join(d.data, name))
 	}
 	for _, p := range paths {

@@ -70,6 +70,9 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 		Dial: outgoing.DialContext,
 		OnAir: func(ctx context.Context, room string, on bool) {
 			id, err := strconv.ParseInt(room, 10, 64)
+			if err == nil && on {
+				d.record.OnAir(id)
+			}
 			if err == nil {
 				err = d.live.OnAir(ctx, id, on)
 			}

@@ -224,6 +224,7 @@ func (d *Daemon) Reload(ctx context.Context) (applied, needRestart []string, err
 	d.stream.Sessions().SetLimits(streamConfig(next).Limits)
 	d.video.SetConfig(videoConfig(next))
 	d.media.process.SetConfig(processConfig(next))
+	d.record.SetConfig(recordConfig(next))
 	if d.opt.Level != nil {
 		if err := setLevel(d.opt.Level, next.Log.Level); err != nil {
 			return nil, nil, err

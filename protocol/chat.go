@@ -174,7 +174,7 @@ const (
 	NoticeRecall   = "recall"
 	NoticeText     = "notice"
 	NoticeEpoch    = "epoch"
-	NoticeLive     = "live"  // somebody one follows is on air
+	NoticeLive     = "live"  // somebody one follows is on air; with State recordEnded: one's own recording ended early
 	NoticeVideo    = "video" // how far the processing of a video is
 )
 

@@ -285,7 +285,7 @@ func (s *Store) Ban(ctx context.Context, id, until int64, reason string) ([]int6
 // DeleteAccount makes an account unusable and anonymous: its name, nickname,
 // avatar and phone go, it leaves all contact lists and rooms (texts tell the
 // others), its sessions are revoked (and answered). Its messages stay in the conversations of the others under
-// the anonymous name; its videos and comments go. The user name is free again
+// the anonymous name; its videos, recordings and comments go. The user name is free again
 // after freeAt (ms).
 func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64, texts QuitTexts) (sessions, peers []int64, err error) {
 	err = s.update(ctx, func(tx *Tx) error {
@@ -304,6 +304,9 @@ func (s *Store) DeleteAccount(ctx context.Context, id, freeAt int64, texts QuitT
 			return err
 		}
 		if err := tx.forgetLive(id); err != nil {
+			return err
+		}
+		if err := tx.forgetRecordings(id); err != nil {
 			return err
 		}
 		if err := tx.exec(`DELETE FROM room_former WHERE user_id = ?`, id); err != nil {

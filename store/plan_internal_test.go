@@ -13,22 +13,23 @@ import (
 // scansAllowed are rare queries of operators and housekeeping that may read a
 // whole table, by how they begin.
 var scansAllowed = []string{
-	`SELECT count(*) FROM account WHERE deleted_at`,              // CountAccounts
-	`SELECT code, note`,                                          // Invites
-	`SELECT c.id, (SELECT max(seq)`,                              // ConversationsOver: conversations, not messages
-	`DELETE FROM application WHERE created_at`,                   // ExpireApplications
-	`DELETE FROM login_session WHERE revoked_at`,                 // ForgetRevoked
-	`DELETE FROM reserved_name`,                                  // FreeNames
-	`SELECT id, conversation_id, seq, time FROM message ORDER`,   // ExpireMessages: in order of id, with a limit
-	`SELECT prefix, reason`,                                      // AddressBans
-	`DELETE FROM address_ban WHERE expires_at`,                   // ForgetAddressBans
-	`SELECT ` + announcementColumns + ` FROM announcement`,       // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
-	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`, // Lives: in order of their index, with a limit
-	`SELECT time, actor`,                                         // AuditEntries: in order of id, with a limit
-	`DELETE FROM audit WHERE id IN`,                              // ForgetAudit: in order of id, with a limit
-	`WITH counted AS`,                                            // RepairCounters
-	`PRAGMA quick_check`,                                         // QuickCheck
-	`SELECT max(coalesce((SELECT time FROM message`,              // NewestTime: the last row of each table
+	`SELECT count(*) FROM account WHERE deleted_at`,                                      // CountAccounts
+	`SELECT code, note`,                                                                  // Invites
+	`SELECT c.id, (SELECT max(seq)`,                                                      // ConversationsOver: conversations, not messages
+	`DELETE FROM application WHERE created_at`,                                           // ExpireApplications
+	`DELETE FROM login_session WHERE revoked_at`,                                         // ForgetRevoked
+	`DELETE FROM reserved_name`,                                                          // FreeNames
+	`SELECT id, conversation_id, seq, time FROM message ORDER`,                           // ExpireMessages: in order of id, with a limit
+	`SELECT prefix, reason`,                                                              // AddressBans
+	`DELETE FROM address_ban WHERE expires_at`,                                           // ForgetAddressBans
+	`SELECT ` + announcementColumns + ` FROM announcement`,                               // Announcements: in order of id, with a limit; unfinished ones: the whole of a partial index
+	`SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow`,                         // Lives: in order of their index, with a limit
+	`SELECT time, actor`,                                                                 // AuditEntries: in order of id, with a limit
+	`DELETE FROM audit WHERE id IN`,                                                      // ForgetAudit: in order of id, with a limit
+	`WITH counted AS`,                                                                    // RepairCounters
+	`SELECT ` + recordingColumns + ` FROM recording o WHERE o.deleted_at = 0 AND o.id <`, // Recordings of all rooms: in order of id, with a limit
+	`PRAGMA quick_check`,                                                                 // QuickCheck
+	`SELECT max(coalesce((SELECT time FROM message`,                                      // NewestTime: the last row of each table
 }
 
 // Every query that the store ran is asked for its plan; none may read a whole
@@ -61,7 +62,7 @@ func allowed(query string) bool {
 
 // A scan of a table is named; one of a constant or of the rows made by the query
 // itself is not.
-var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|comment_like|notice|n|video_seen|not_interested|media_gone|video_import|i)( |$)`)
+var tableScan = regexp.MustCompile(`^SCAN (account|a|address_ban|announcement|application|p|audit|block|k|contact|c|conversation|follow|f|invite|login_session|live_room|live_message|live_mute|live_moderator|live_word|message|m|recovery_code|report|reserved_name|room|r|room_member|room_former|room_link|l|room_request|q|setting|video|v|video_support|video_collect|s|tag|t|video_tag|g|comment|o|recording|comment_like|notice|n|video_seen|not_interested|media_gone|video_import|i)( |$)`)
 
 // One of two kinds narrows nothing down: that is half of the table.
 var kindScan = regexp.MustCompile(` \(kind=\?\)`)
@@ -162,6 +163,7 @@ func runEverything(t *testing.T, s *Store) {
 	_ = s.UpgradeHash(ctx, a, "x", "y")
 	_, _ = s.Ban(ctx, a, 1, "x")
 	runLive(ctx, s, a, b)
+	runRecord(t, s, a)
 	runRooms(t, s, a, b)
 	runVideo(t, s, a, b)
 	_, err3 := s.CreateInvite(ctx, Invite{Code: "x", MaxUses: 1})
@@ -247,6 +249,31 @@ func runLive(ctx context.Context, s *Store, owner, reader int64) {
 	_, _ = s.Live(ctx, r.ID)
 	_, _, _ = s.ExpireLive(ctx, 1<<60, 10)
 	_ = s.CloseLive(ctx, act)
+}
+
+func runRecord(t *testing.T, s *Store, owner int64) {
+	t.Helper()
+	ctx := t.Context()
+	live, err := s.LiveOf(ctx, owner)
+	err2 := s.SetLiveRecord(ctx, owner, live.ID, "mp4")
+	_, err3 := s.LiveRecord(ctx, live.ID)
+	r, err4 := s.CreateRecording(ctx, live.ID, "mp4", "", 10)
+	_, err5 := s.Recording(ctx, r.ID)
+	err6 := s.RecordingGrew(ctx, r.ID, 1, 1)
+	_, err7 := s.RunningRecordings(ctx, 0, 10)
+	err8 := s.EndRecording(ctx, r.ID, 1, 1, "")
+	err9 := s.PublishRecording(ctx, r.ID, 1)
+	_, err10 := s.Recordings(ctx, live.ID, 0, 10)
+	_, err11 := s.Recordings(ctx, 0, 0, 10)
+	_, err12 := s.RecordingBytes(ctx, owner)
+	_, err13 := s.ExpireRecordings(ctx, 1, 10)
+	err14 := s.LoseRecording(ctx, r.ID, "x")
+	err15 := s.DeleteRecording(ctx, r.ID)
+	_, err16 := s.GoneRecordings(ctx, 0, 10)
+	err17 := s.ForgetRecording(ctx, r.ID)
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13, err14, err15, err16, err17); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func runVideo(t *testing.T, s *Store, owner, viewer int64) {

@@ -760,11 +760,19 @@ func TestExportHasEverythingOfOneself(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	room, err := w.store.CreateLive(t.Context(), a.User, "walk", "", nil)
+	if err == nil {
+		_, err = w.store.CreateRecording(t.Context(), room.ID, "mp4", "", 9)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := w.export(a)
 	messages := files[fmt.Sprintf("messages/user-%d.jsonl", b.User)]
 	for what, ok := range map[string]bool{
 		"profile":  strings.Contains(files["profile.json"], `"Username": "anna"`),
 		"contact":  strings.Contains(files["contacts.json"], `"Username": "bob"`),
+		"film":     strings.Contains(files["live.json"], `"Format": "mp4"`),
 		"messages": strings.Contains(messages, "<m>0") && strings.Contains(messages, "<m>2") && strings.Count(messages, "\n") == 4,
 		"no hash":  !strings.Contains(fmt.Sprint(files), "argon2"),
 	} {

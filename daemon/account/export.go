@@ -19,7 +19,7 @@ const exportsPerHour = 6
 
 // Export writes everything that is stored about the caller as a zip archive of
 // JSON files: profile, login sessions, contacts, applications, blocked users,
-// whom they follow, their live room and what they wrote in live rooms, groups,
+// whom they follow, their live room with its recordings (what is known of them) and what they wrote in live rooms, groups,
 // reports, their videos (what is known of them), likes, collections and comments,
 // all private conversations as the caller sees them, and what they wrote in groups,
 // those they left among them. It reads a lot, so more than exportsPerHour are
@@ -182,10 +182,31 @@ func (e exporter) live() (any, error) {
 		messages = append(messages, map[string]any{"RoomId": m.Room, "ServerMsgId": m.ServerMsgID, "Time": exportTime(m.Time), "Content": m.Content})
 	}
 	out := map[string]any{"Messages": messages}
-	if r.ID != 0 {
+	if r.ID != 0 && err == nil {
 		out["RoomId"], out["Title"], out["Cover"], out["Closed"] = r.ID, r.Title, r.Cover, r.Closed
+		out["Recordings"], err = e.recordings(r.ID)
 	}
 	return out, err
+}
+
+// recordings are those of a live room.
+func (e exporter) recordings(room int64) ([]map[string]any, error) {
+	const page = 200
+	out := []map[string]any{}
+	for before := int64(0); ; {
+		list, err := e.s.store.Recordings(e.ctx, room, before, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			before = r.ID
+			out = append(out, map[string]any{"Id": r.ID, "Title": r.Title, "Format": r.Format, "Began": exportTime(r.Began), "Ended": exportTime(r.Ended),
+				"DurationMs": r.DurationMS, "Bytes": r.Bytes, "VideoId": r.Video})
+		}
+		if len(list) < page {
+			return out, nil
+		}
+	}
 }
 
 // rooms are the groups that the caller belongs to.

@@ -53,6 +53,7 @@ type Deps struct {
 	Videos        videos
 	Lives         lives
 	Streams       streams
+	Records       records
 	Queues        queues
 	// VideoLink answers the path of a video's playlist, signed for its owner, and the
 	// whole address, "" if the site has none.
@@ -82,7 +83,7 @@ func (d Deps) check() error {
 	for name, missing := range map[string]bool{
 		"Accounts": d.Accounts == nil, "Online": d.Online == nil, "Status": d.Status == nil, "Config": d.Config == nil,
 		"Reload": d.Reload == nil, "Audit": d.Audit == nil, "Logger": d.Logger == nil, "Bans": d.Bans == nil, "Reports": d.Reports == nil, "Rooms": d.Rooms == nil,
-		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Videos": d.Videos == nil, "Lives": d.Lives == nil, "Streams": d.Streams == nil,
+		"Announcements": d.Announcements == nil, "AuditLog": d.AuditLog == nil, "Videos": d.Videos == nil, "Lives": d.Lives == nil, "Streams": d.Streams == nil, "Records": d.Records == nil,
 		"Queues": d.Queues == nil, "VideoLink": d.VideoLink == nil, "Doctor": d.Doctor == nil, "Grace": d.Grace <= 0,
 	} {
 		if missing {

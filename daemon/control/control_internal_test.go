@@ -66,6 +66,10 @@ func TestWhoModerates(t *testing.T) {
 		case "announcements", "doctor":
 			want = protocol.RoleAdmin
 		case "reports", "bans", "audit", "rooms":
+		case "live":
+			if r.path == "/v1/live/key" || r.path == "/v1/live/push" { // both are about keys
+				want = protocol.RoleAdmin
+			}
 		case "videos":
 			if verb := r.path[strings.LastIndexByte(r.path, '/')+1:]; verb == "reprocess" || verb == "import" {
 				want = protocol.RoleAdmin
@@ -265,9 +269,9 @@ func copyOfTestBinary(t *testing.T, dir string) string {
 func quietDeps(t *testing.T) Deps {
 	t.Helper()
 	return Deps{
-		Accounts: struct{ accounts }{}, // never asked, nor are the next eight
+		Accounts: struct{ accounts }{}, // never asked, nor are the next nine
 		Bans:     struct{ bans }{}, Reports: struct{ reports }{}, Rooms: struct{ rooms }{}, Announcements: struct{ announcements }{},
-		Videos: struct{ videos }{}, Lives: struct{ lives }{}, Streams: struct{ streams }{}, Queues: struct{ queues }{},
+		Videos: struct{ videos }{}, Lives: struct{ lives }{}, Streams: struct{ streams }{}, Records: struct{ records }{}, Queues: struct{ queues }{},
 		VideoLink: func(string, int64) (string, string) { return "", "" },
 		Doctor:    func(context.Context, bool) (protocol.Checkup, error) { return protocol.Checkup{}, nil },
 		AuditLog:  func(context.Context, store.AuditFilter) ([]store.AuditEntry, error) { return nil, nil },

@@ -166,7 +166,7 @@ func start(t *testing.T, change func(*control.Deps)) *world {
 	w := &world{fake: newFake(), log: new(bytes.Buffer)}
 	deps := control.Deps{
 		Accounts: w.fake, Bans: w.fake, Reports: w.fake, Rooms: w.fake, Announcements: w.fake, AuditLog: w.fake.AuditLog,
-		Videos: &fakeVideos{fakeAccounts: w.fake}, Lives: fakeLives{w.fake}, Streams: fakeStreams{w.fake}, Queues: fakeQueues{w.fake},
+		Videos: &fakeVideos{fakeAccounts: w.fake}, Lives: fakeLives{w.fake}, Streams: fakeStreams{w.fake}, Records: fakeRecords{w.fake}, Queues: fakeQueues{w.fake},
 		VideoLink: func(key string, owner int64) (string, string) {
 			path := fmt.Sprintf("/o/s.%d/%s/index.m3u8", owner, key)
 			return path, "https://x" + path

@@ -68,6 +68,13 @@ func (s *Server) handleLiveInfo(c *api.Call, req *protocol.LiveInfoRequest) (*pr
 			rep.Path = token + rep.Path
 		}
 	}
+	if rep.Mine {
+		setting, err := s.deps.Records.Setting(c.Context(), recordCaller(c), v.ID)
+		if err != nil {
+			return nil, err
+		}
+		rep.Record = setting.Mode
+	}
 	if reason, ok := errors.AsType[*protocol.Error](v.Refused); ok {
 		rep.Refused = reason.Text(c.Language)
 	}

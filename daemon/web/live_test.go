@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"maps"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"gtiv/daemon/account"
 	"gtiv/daemon/live"
+	"gtiv/daemon/record"
 	"gtiv/daemon/web"
 	"gtiv/daemon/web/api"
+	"gtiv/media"
 	"gtiv/protocol"
 	"gtiv/store"
 )
@@ -26,6 +30,7 @@ type studio struct {
 	t      *testing.T
 	store  *store.Store
 	people map[string]account.Principal
+	films  string         // folder of recordings
 	room   map[string]any // RoomId of the room under test
 	made   int            // accounts
 }
@@ -65,9 +70,17 @@ func newStudio(t *testing.T) *studio {
 		}
 		_ = db.Close()
 	})
-	s := &studio{t: t, store: db, people: map[string]account.Principal{}}
+	s := &studio{t: t, store: db, films: t.TempDir(), people: map[string]account.Principal{}}
+	films, err := record.New(t.Context(), record.Config{}, record.Deps{
+		Store: db, Dir: s.films, Stream: func(int64) *media.Stream { return nil }, Room: func(int64) error { return nil },
+		Submit: func(context.Context, record.Caller, record.Video) (int64, error) { return 3, nil },
+		Video:  func(context.Context, int64) (bool, error) { return true, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.site = newSite(t, func(_ *web.Config, d *web.Deps) {
-		d.Account, d.Live, d.Signer = known{&fakes{}, s}, rooms, &web.Signer{Key: []byte("secret")}
+		d.Account, d.Live, d.Records, d.Signer = known{&fakes{}, s}, rooms, films, &web.Signer{Key: []byte("secret")}
 	})
 	return s
 }
@@ -136,7 +149,31 @@ func (s *studio) stage() map[string]any {
 	}
 	s.must("owner", "POST /live/mute", map[string]any{"UserId": s.id("muted")})
 	s.must("owner", "POST /live/mute", map[string]any{"UserId": s.id("muted2"), "Seconds": 600})
+	said["film"] = s.film()
 	return said
+}
+
+// film makes a recording of the room, and answers its id.
+func (s *studio) film() int64 {
+	s.t.Helper()
+	room, err := strconv.ParseInt(fmt.Sprint(s.room["RoomId"]), 10, 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := s.store.CreateRecording(s.t.Context(), room, "mp4", "", 10)
+	if err == nil {
+		err = s.store.EndRecording(s.t.Context(), r.ID, 5, 5000, "")
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(s.films, filepath.Dir(r.Key())), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.films, r.Key()), []byte("movie"), 0o600)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.ID
 }
 
 // verdicts of a call for guest, reader, muted, moderator, owner, system admin.
@@ -144,7 +181,7 @@ var askers = []string{"", "reader", "muted", "moderator", "owner", "admin"}
 
 func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 	s := newStudio(t)
-	const ok, no, login = protocol.CodeOK, protocol.CodeForbidden, protocol.CodeToken
+	const ok, no, login, gone = protocol.CodeOK, protocol.CodeForbidden, protocol.CodeToken, protocol.CodeUnknown
 	everybody, users := []protocol.Code{ok, ok, ok, ok, ok, ok}, []protocol.Code{login, ok, ok, ok, ok, ok}
 	order, owners := []protocol.Code{login, no, no, ok, ok, ok}, []protocol.Code{login, no, no, no, ok, ok}
 	type params = map[string]any
@@ -179,6 +216,11 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"POST /live/link", "", nil, owners},
 		{"GET /live/sessions", "", nil, order},
 		{"POST /live/kick", "live.kick", func(params) params { return params{"Id": 2} }, order},
+		{"GET /live/record", "", nil, []protocol.Code{login, no, no, no, ok, no}},
+		{"POST /live/record", "", func(params) params { return params{"Record": "flv"} }, []protocol.Code{login, no, no, no, ok, no}},
+		{"GET /live/record/list", "", nil, owners},
+		{"POST /live/record/publish", "", func(said params) params { return params{"Id": said["film"]} }, []protocol.Code{login, gone, gone, gone, ok, gone}},
+		{"POST /live/record/delete", "", func(said params) params { return params{"Id": said["film"]} }, []protocol.Code{login, gone, gone, gone, ok, ok}},
 		{"GET /live/moderators", "", nil, users},
 		{"POST /live/moderators", "live.moderators", func(params) params { return params{"UserIds": s.id("reader")} }, []protocol.Code{login, no, no, no, ok, no}},
 	}

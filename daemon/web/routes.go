@@ -104,6 +104,16 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
 		api.Handle(post, "/live/mute", api.User, "Keep a user from writing in a live room", s.handleLiveMute, tag(tagLive),
 			codes(forbidden, unknown, bad, often), api.About(keepOrder)),
+		api.Handle(get, "/live/record", api.User, "Whether a live room is recorded", s.handleLiveRecord, tag(tagLive), codes(forbidden, unknown)),
+		api.Handle(post, "/live/record", api.User, "Set whether a live room is recorded", s.handleSetLiveRecord, tag(tagLive),
+			codes(forbidden, unknown, bad, often, noRoom), api.About("Only its owner may. It holds at once, and for the streams to come.")),
+		api.Handle(post, "/live/record/delete", api.User, "Delete a recording", s.handleLiveRecordDelete, tag(tagLive), codes(unknown, often, noRoom),
+			api.About("One that runs ends. A video that was made of it stays. System administrators may, too.")),
+		api.Handle(get, "/live/record/list", api.User, "Recordings of a live room, newest first", s.handleLiveRecordList, tag(tagLive),
+			codes(forbidden, unknown), api.About("Its owner may, and system administrators.")),
+		api.Handle(post, "/live/record/publish", api.User, "Make a short video of a recording", s.handleLiveRecordPublish, tag(tagLive),
+			codes(unknown, conflict, bad, often, noRoom), api.Deadline(publishDeadline),
+			api.About("The recording stays. A second call answers the same video as long as that is there.")),
 		api.Handle(get, "/live/sessions", api.User, "Who publishes and who watches a live room", s.handleLiveSessions, tag(tagLive),
 			codes(forbidden, unknown), api.About(keepOrder)),
 		api.Handle(post, "/live/slow", api.User, "Set the slow mode of a live room", s.handleLiveSlow, tag(tagLive),
@@ -260,6 +270,7 @@ func (s *Server) mount(version string) error {
 	s.mux.HandleFunc("GET "+strings.TrimSuffix(videoPage, "/"), toVideoPage)
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	s.mux.Handle(ClipPath, s.clipHandler(files))
+	s.mux.HandleFunc(recordPath, s.serveRecord)
 	s.mux.HandleFunc("GET /{$}", s.home)
 	s.mux.HandleFunc("/", s.notFound)
 	if s.deps.WebSocket != nil {

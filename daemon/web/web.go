@@ -234,6 +234,7 @@ type Deps struct {
 	Video   videos
 	Live    lives
 	Uploads uploads
+	Records records
 	// Online tells whether a user has a live connection, SessionOnline whether
 	// this login session has one.
 	Online        func(user int64) bool
@@ -286,7 +287,7 @@ const defaultMaxRequests = 1024
 // New checks its parts and builds the table of calls and the pages.
 func New(cfg Config, deps Deps) (*Server, error) {
 	switch {
-	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil, deps.Uploads == nil, deps.UploadToken == nil,
+	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil, deps.Records == nil, deps.Uploads == nil, deps.UploadToken == nil,
 		deps.Online == nil, deps.SessionOnline == nil, len(deps.Clips) == 0:
 		return nil, errors.New("web: a dependency is missing")
 	}

@@ -243,7 +243,7 @@ func newSite(t testing.TB, change ...func(*web.Config, *web.Deps)) *site {
 		Version: "1.0",
 	}
 	deps := web.Deps{
-		Account: f, Chat: f, Video: fakeVideo{f}, Live: fakeLive{f}, Uploads: fakeUpload{f}, UploadToken: f.token,
+		Account: f, Chat: f, Video: fakeVideo{f}, Live: fakeLive{f}, Records: fakeRecords{f}, Uploads: fakeUpload{f}, UploadToken: f.token,
 		Online:        func(user int64) bool { return user == peer },
 		SessionOnline: func(session int64) bool { return session == 7 },
 		Clips:         video.Files(),

@@ -74,15 +74,22 @@ func appendTag(b []byte, m *media.Message) []byte {
 	return m.AppendFLV(b)
 }
 
+// AppendTag appends a message as a tag with another time, for files that begin at 0.
+func AppendTag(b []byte, m *media.Message, t int64) []byte {
+	at := *m
+	at.Time = t
+	return appendTag(b, &at)
+}
+
 // Headers are the tags that a decoder needs before the round at time t.
 func Headers(h *media.Headers, t int64) []byte {
 	var b []byte
 	for _, m := range h.List() {
-		now := *m
-		if now.Time = t; m.Kind == media.Data {
-			now.Time = 0 // ffmpeg takes later ones for subtitles
+		if m.Kind == media.Data {
+			b = AppendTag(b, m, 0) // ffmpeg takes later ones for subtitles
+			continue
 		}
-		b = appendTag(b, &now)
+		b = AppendTag(b, m, t)
 	}
 	return b
 }

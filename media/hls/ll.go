@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"gtiv/media"
+	"gtiv/media/codec"
 )
 
 const (
@@ -50,7 +51,7 @@ type LL struct {
 	flight  singleflight.Group
 
 	// Of Run alone.
-	params  *params
+	params  *codec.Params
 	video   *gohlslib.Track
 	audio   *gohlslib.Track
 	rate    int64
@@ -119,22 +120,22 @@ func (l *LL) begin(h *media.Headers) error {
 	if err != nil {
 		return err
 	}
-	if l.params != nil && l.params.same(p) {
+	if l.params != nil && l.params.Same(p) {
 		return nil
 	}
 	l.params, l.video, l.audio, l.samples, l.key = p, nil, nil, -1, false
 	var tracks []*gohlslib.Track
-	if c := p.videoCodec(); c != nil {
+	if c := videoCodec(p); c != nil {
 		l.video = &gohlslib.Track{Codec: c, ClockRate: 1000 * clock}
 		tracks = append(tracks, l.video)
 	}
 	switch {
-	case p.aac != nil:
-		l.rate, l.step = int64(p.aac.SampleRate), mpeg4audio.SamplesPerAccessUnit
-		l.audio = &gohlslib.Track{Codec: &codecs.MPEG4Audio{Config: *p.aac}, ClockRate: p.aac.SampleRate}
-	case h.Audio != nil && h.Audio.Codec == media.Opus:
+	case p.AAC != nil:
+		l.rate, l.step = int64(p.AAC.SampleRate), mpeg4audio.SamplesPerAccessUnit
+		l.audio = &gohlslib.Track{Codec: &codecs.MPEG4Audio{Config: *p.AAC}, ClockRate: p.AAC.SampleRate}
+	case p.Opus > 0:
 		l.rate, l.step = 48000, 0
-		l.audio = &gohlslib.Track{Codec: &codecs.Opus{ChannelCount: 2}, ClockRate: 48000}
+		l.audio = &gohlslib.Track{Codec: &codecs.Opus{ChannelCount: p.Opus}, ClockRate: 48000}
 	}
 	if l.audio != nil {
 		tracks = append(tracks, l.audio)
@@ -169,12 +170,13 @@ func (l *LL) replace(m *gohlslib.Muxer) {
 	}
 }
 
-func (p *params) videoCodec() codecs.Codec {
+func videoCodec(p *codec.Params) codecs.Codec {
+	sets, ok := p.First()
 	switch {
-	case p.video == media.H264 && len(p.sets) >= 2:
-		return &codecs.H264{SPS: p.sets[0], PPS: p.sets[1]}
-	case p.video == media.HEVC && len(p.sets) >= 3:
-		return &codecs.H265{VPS: p.sets[0], SPS: p.sets[1], PPS: p.sets[2]}
+	case p.Video == media.H264 && ok:
+		return &codecs.H264{SPS: sets[0], PPS: sets[1]}
+	case p.Video == media.HEVC && ok:
+		return &codecs.H265{VPS: sets[0], SPS: sets[1], PPS: sets[2]}
 	}
 	return nil
 }
@@ -189,13 +191,13 @@ func (l *LL) write(m *media.Message) error {
 	ntp := l.stream.Began().Add(time.Duration(m.Time) * time.Millisecond)
 	switch {
 	case m.Kind == media.Video && l.video != nil:
-		units, err := l.params.units(m)
+		units, err := l.params.Units(m)
 		if err != nil || len(units) == 0 || !l.key && !m.Key {
 			return err
 		}
 		l.key = true
 		pts := (m.Time + int64(m.Shift)) * clock
-		if l.params.video == media.HEVC {
+		if l.params.Video == media.HEVC {
 			return muxer.WriteH265(l.video, ntp, pts, units)
 		}
 		return muxer.WriteH264(l.video, ntp, pts, units)

@@ -27,6 +27,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
 
 	"gtiv/media"
+	"gtiv/media/codec"
 )
 
 const (
@@ -68,7 +69,7 @@ type TS struct {
 	to      switchable
 	video   *mpegts.Track
 	audio   *mpegts.Track
-	params  *params
+	params  *codec.Params
 	rate    int64 // samples a second
 	samples int64 // where the next sound belongs; -1 unknown
 	open    *segment
@@ -143,23 +144,23 @@ func (t *TS) begin(h *media.Headers) error {
 	if err != nil {
 		return err
 	}
-	if t.params != nil && t.params.same(p) {
+	if t.params != nil && t.params.Same(p) {
 		return nil
 	}
 	t.end(t.lastTime())
 	t.broken = t.params != nil
 	t.params, t.video, t.audio, t.samples = p, nil, nil, -1
 	var tracks []*mpegts.Track
-	if p.video != "" {
+	if p.Video != "" {
 		t.video = &mpegts.Track{Codec: &codecs.H264{}}
-		if p.video == media.HEVC {
+		if p.Video == media.HEVC {
 			t.video.Codec = &codecs.H265{}
 		}
 		tracks = append(tracks, t.video)
 	}
-	if p.aac != nil {
-		t.audio = &mpegts.Track{Codec: &codecs.MPEG4Audio{Config: *p.aac}}
-		t.rate = int64(p.aac.SampleRate)
+	if p.AAC != nil {
+		t.audio = &mpegts.Track{Codec: &codecs.MPEG4Audio{Config: *p.AAC}}
+		t.rate = int64(p.AAC.SampleRate)
 		tracks = append(tracks, t.audio)
 	}
 	if len(tracks) == 0 {
@@ -188,7 +189,7 @@ func (t *TS) write(m *media.Message) error {
 }
 
 func (t *TS) writeVideo(m *media.Message) error {
-	units, err := t.params.units(m)
+	units, err := t.params.Units(m)
 	if err != nil || len(units) == 0 {
 		return nil //nolint:nilerr // one bad picture is not the end of the stream
 	}
@@ -205,7 +206,7 @@ func (t *TS) writeVideo(m *media.Message) error {
 		return err
 	}
 	pts, dts := (m.Time+int64(m.Shift))*clock, m.Time*clock
-	if t.params.video == media.HEVC {
+	if t.params.Video == media.HEVC {
 		err = t.w.WriteH265(t.video, pts, dts, units)
 	} else {
 		err = t.w.WriteH264(t.video, pts, dts, units)

@@ -27,6 +27,7 @@ type commands struct {
 	Report   cli.ReportCmd   `cmd:""`
 	Room     cli.RoomCmd     `cmd:""`
 	Video    cli.VideoCmd    `cmd:""`
+	Live     cli.LiveCmd     `cmd:""`
 	Queue    cli.QueueCmd    `cmd:""`
 	Import   cli.ImportCmd   `cmd:""`
 	Doctor   cli.DoctorCmd   `cmd:""`

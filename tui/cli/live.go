@@ -17,6 +17,7 @@ type LiveCmd struct {
 	Show      LiveShowCmd      `cmd:"" help:"Show a live room, its stream and who watches."`
 	Kick      LiveKickCmd      `cmd:"" help:"Take a stream off air, or send a viewer away."`
 	Key       LiveKeyCmd       `cmd:"" help:"Show what a room is published with, or make another key."`
+	Record    LiveRecordCmd    `cmd:"" help:"Say whether a live room is recorded; list and delete recordings."`
 	Push      LivePushCmd      `cmd:"" help:"Push a room's stream to another RTMP server whenever it is on air."`
 	Allow     LiveAllowCmd     `cmd:"" help:"Let a user stream where not everybody may ([live] who)."`
 	Deny      LiveDenyCmd      `cmd:"" help:"Take that back."`
