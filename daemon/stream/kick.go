@@ -91,9 +91,46 @@ func (s *Server) KickPublisher(room string, d time.Duration) bool {
 	return s.OffAir(room)
 }
 
+// asked names a question to Deps.MayWatch.
+type asked struct{ room, token string }
+
+// allowed is who was allowed to watch.
+type allowed struct {
+	user  int64
+	until time.Time
+}
+
+const (
+	// allowedFor is how long nobody asks again: who watches by HLS makes several
+	// requests a second.
+	allowedFor = time.Second
+	maxAllowed = 10_000
+)
+
+// asked answers who somebody is that may watch; false: the rules must be asked.
+func (s *Server) asked(room, token string) (user int64, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, known := s.may[asked{room, token}]
+	return a.user, known && time.Now().Before(a.until)
+}
+
+// remember notes that somebody may watch.
+func (s *Server) remember(room, token string, user int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.may) >= maxAllowed {
+		clear(s.may)
+	}
+	s.may[asked{room, token}] = allowed{user, time.Now().Add(allowedFor)}
+}
+
 // KickViewers ends all sessions of viewers of a room; they may come back if they
 // may watch.
 func (s *Server) KickViewers(room string) int {
+	s.mu.Lock()
+	clear(s.may)
+	s.mu.Unlock()
 	return s.sessions.KickRoom(room, func(v *media.Session) bool { return !v.Publish && v.Protocol != media.ProtocolRelay })
 }
 

@@ -83,6 +83,7 @@ type Server struct {
 	viewers map[viewerKey]*viewer
 	relays  map[relayKey]*relay
 	bars    map[bar]time.Time // until when
+	may     map[asked]allowed
 }
 
 // event is a stream that began or ended.
@@ -112,7 +113,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		deps: deps, log: deps.Log, events: make(chan event, 1024), outputs: map[string]*outputs{}, viewers: map[viewerKey]*viewer{},
-		relays: map[relayKey]*relay{}, bars: map[bar]time.Time{},
+		relays: map[relayKey]*relay{}, bars: map[bar]time.Time{}, may: map[asked]allowed{},
 		sessions: media.NewRegistry(cfg.Limits, nil),
 	}
 	s.hub = media.NewHub(s.began, s.ended, nil)
@@ -152,8 +153,14 @@ func (s *Server) play(ctx context.Context, r rtmp.Request) (string, int64, error
 
 // mayWatch asks the rules, and keeps out who was sent away.
 func (s *Server) mayWatch(ctx context.Context, room, token string, from netip.Addr) (user int64, err error) {
-	user, err = s.deps.MayWatch(ctx, room, token)
-	if err == nil && s.barred(viewerBar(room, user, from)) {
+	user, known := s.asked(room, token)
+	if !known {
+		if user, err = s.deps.MayWatch(ctx, room, token); err != nil {
+			return user, err
+		}
+		s.remember(room, token, user)
+	}
+	if s.barred(viewerBar(room, user, from)) {
 		err = errBarred
 	}
 	return user, err

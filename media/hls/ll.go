@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ import (
 )
 
 const (
-	partMin   = 200 * time.Millisecond
+	partMin   = 500 * time.Millisecond
 	llSegment = time.Second
 	llCount   = 7
 	// maxWaiting bounds the requests of one stream that wait for what is not there
@@ -33,6 +34,7 @@ const (
 	// answered again, and positionFor one with a position, which does not change.
 	playlistFor = 50 * time.Millisecond
 	positionFor = 2 * time.Second
+	partFor     = 2 * time.Second // parts and segments; the library has them longer
 	maxCached   = 64
 )
 
@@ -257,10 +259,11 @@ func (l *LL) Serve(w http.ResponseWriter, r *http.Request, file string) bool {
 	if err != nil {
 		return false
 	}
-	if !playlist {
-		return l.pass(w, m, file)
+	query := ""
+	if playlist {
+		query = position(r.URL.Query())
 	}
-	c, err := l.playlist(r.Context(), m, file, position(r.URL.Query()))
+	c, err := l.get(r.Context(), m, file, query)
 	if errors.Is(err, errBusy) {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -291,32 +294,8 @@ func position(q url.Values) string {
 	return keep.Encode()
 }
 
-// pass hands a file through; the library answers nothing for one that is not there.
-func (l *LL) pass(w http.ResponseWriter, m *gohlslib.Muxer, file string) bool {
-	a := &answer{ResponseWriter: w}
-	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + file}}
-	m.Handle(a, r)
-	return a.began
-}
-
-// answer notices whether anything was answered.
-type answer struct {
-	http.ResponseWriter
-	began bool
-}
-
-func (a *answer) WriteHeader(status int) {
-	a.began = true
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(b []byte) (int, error) {
-	a.began = true
-	return a.ResponseWriter.Write(b)
-}
-
-// playlist answers a playlist, made once for all who ask for the same.
-func (l *LL) playlist(ctx context.Context, m *gohlslib.Muxer, file, query string) (*cached, error) {
+// get answers a file, asked for once for all who want the same.
+func (l *LL) get(ctx context.Context, m *gohlslib.Muxer, file, query string) (*cached, error) {
 	key := file + "?" + query
 	l.mu.Lock()
 	c := l.cache[key]
@@ -348,28 +327,32 @@ func (l *LL) playlist(ctx context.Context, m *gohlslib.Muxer, file, query string
 	}
 }
 
-// ask has the library make a playlist.
+// ask has the library make an answer. It answers nothing for what is not there.
 func (l *LL) ask(m *gohlslib.Muxer, file, query, key string) *cached {
 	rec := &recorder{header: http.Header{}}
 	m.Handle(rec, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + file, RawQuery: query}})
-	c := &cached{status: rec.status, header: rec.header, body: rec.b.Bytes(), until: time.Now().Add(playlistFor)}
-	if query != "" {
-		c.until = time.Now().Add(positionFor)
-	}
+	c := &cached{status: rec.status, header: rec.header, body: rec.b.Bytes()}
 	if c.status != http.StatusOK {
 		return c
+	}
+	c.header.Set("Content-Length", strconv.Itoa(len(c.body)))
+	now := time.Now()
+	switch {
+	case !strings.HasSuffix(file, ".m3u8"):
+		c.until = now.Add(partFor)
+	case query != "":
+		c.until = now.Add(positionFor)
+	default:
+		c.until = now.Add(playlistFor)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.m != m {
 		return c
 	}
-	if len(l.cache) >= maxCached {
-		now := time.Now()
-		for k, old := range l.cache {
-			if now.After(old.until) {
-				delete(l.cache, k)
-			}
+	for k, old := range l.cache { // few: what viewers ask for at a time is the same
+		if now.After(old.until) {
+			delete(l.cache, k)
 		}
 	}
 	if len(l.cache) < maxCached {

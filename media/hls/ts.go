@@ -36,6 +36,7 @@ const (
 	window     = 4                // segments of a playlist
 	behind     = 3                // segments that are kept for those who are late
 	maxSegment = 32 << 20         // bytes
+	maxReused  = 4 << 20          // bytes of a buffer that is kept for the next segment
 	// clock is that of MPEG-TS, ticks per ms.
 	clock = 90
 	// sampleDrift is how far sound may be from its time before it is put right.
@@ -73,8 +74,9 @@ type TS struct {
 	rate    int64 // samples a second
 	samples int64 // where the next sound belongs; -1 unknown
 	open    *segment
-	broken  bool // what comes next does not continue what was before
-	gone    int  // discontinuities that left the window
+	b       bytes.Buffer // of the open segment; the next one takes it over
+	broken  bool         // what comes next does not continue what was before
+	gone    int          // discontinuities that left the window
 }
 
 type segment struct {
@@ -82,8 +84,8 @@ type segment struct {
 	name     string
 	began    int64 // ms
 	duration time.Duration
-	b        bytes.Buffer
-	breaks   bool // a discontinuity stands before it
+	b        []byte // whole once it is closed
+	breaks   bool   // a discontinuity stands before it
 	key      bool
 }
 
@@ -198,7 +200,7 @@ func (t *TS) writeVideo(m *media.Message) error {
 		return nil // a segment begins with a key frame
 	case t.open == nil:
 		err = t.start(m.Time, true)
-	case m.Key && t.since(m) >= segmentMin, t.since(m) >= segmentMax, t.open.b.Len() > maxSegment:
+	case m.Key && t.since(m) >= segmentMin, t.since(m) >= segmentMax, t.b.Len() > maxSegment:
 		t.end(m.Time)
 		err = t.start(m.Time, m.Key)
 	}
@@ -247,7 +249,8 @@ func (t *TS) start(at int64, key bool) error {
 	t.open = &segment{number: t.next, name: t.epoch + "-" + strconv.Itoa(t.next) + ".ts", began: at, breaks: t.broken, key: key}
 	t.next++
 	t.broken = false
-	t.to.Writer = &t.open.b
+	t.b.Reset()
+	t.to.Writer = &t.b
 	if _, err := t.w.WriteTables(); err != nil {
 		return fmt.Errorf("begin segment: %w", err)
 	}
@@ -262,6 +265,10 @@ func (t *TS) end(at int64) {
 	}
 	t.open = nil
 	s.duration = time.Duration(max(at-s.began, 1)) * time.Millisecond
+	s.b = bytes.Clone(t.b.Bytes())
+	if t.b.Cap() > maxReused {
+		t.b = bytes.Buffer{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.segments = append(t.segments, s)
@@ -327,7 +334,7 @@ func (t *TS) Segment(name string) []byte {
 	defer t.mu.Unlock()
 	for _, s := range t.segments {
 		if s.name == name {
-			return s.b.Bytes()
+			return s.b
 		}
 	}
 	return nil
@@ -340,7 +347,7 @@ func (t *TS) Newest() []byte {
 	if len(t.segments) == 0 {
 		return nil
 	}
-	return t.segments[len(t.segments)-1].b.Bytes()
+	return t.segments[len(t.segments)-1].b
 }
 
 // ServePlaylist answers a request for the playlist, false if there is none to answer
@@ -370,6 +377,15 @@ func (t *TS) ServeSegment(w http.ResponseWriter, r *http.Request, name string) b
 	h := w.Header()
 	h.Set("Content-Type", TypeTS)
 	h.Set("Cache-Control", "max-age=60")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+	if r.Header.Get("Range") != "" {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+		return true
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(b) // as one piece, not in those of io.Copy
+	}
 	return true
 }
