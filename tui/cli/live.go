@@ -165,9 +165,9 @@ func (c *LiveKickCmd) Run(ctx context.Context, streams *IO) error {
 	if c.JSON {
 		return writeJSON(streams.Out, l)
 	}
-	text := fmt.Sprintf("The stream of %s (%d) is off air, and stays so for %s.\n", clean(l.Title), l.ID, c.For)
+	text := fmt.Sprintf("The stream of %s (%d) is off air, and stays so for %s.\n", clean(oneLine(l.Title)), l.ID, c.For)
 	if c.Session != 0 {
-		text = fmt.Sprintf("Session %d of %s (%d) was ended, and stays out for %s.\n", c.Session, clean(l.Title), l.ID, c.For)
+		text = fmt.Sprintf("Session %d of %s (%d) was ended, and stays out for %s.\n", c.Session, clean(oneLine(l.Title)), l.ID, c.For)
 	}
 	_, err = io.WriteString(streams.Out, text)
 	return err
@@ -218,7 +218,7 @@ func (c *LivePushCmd) Run(ctx context.Context, streams *IO) error {
 	if c.Off {
 		what = "is not pushed there any more"
 	}
-	_, err = fmt.Fprintf(streams.Out, "The stream of %s (%d) %s.\n", clean(l.Title), l.ID, what)
+	_, err = fmt.Fprintf(streams.Out, "The stream of %s (%d) %s.\n", clean(oneLine(l.Title)), l.ID, what)
 	return err
 }
 
