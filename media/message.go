@@ -56,6 +56,8 @@ type Message struct {
 	Key bool
 	// Header: not a picture or sound but what a decoder needs first.
 	Header bool
+	// Alt: the sound once more, in the codec of its publisher (Round.Alt).
+	Alt bool
 	// Body is that of the FLV tag, as it came (Enhanced RTMP included).
 	Body []byte
 	// Content is what is in it: the part of Body behind the tag's own header.

@@ -196,7 +196,7 @@ func (l *link) status(stream uint32, level, code, description string) error {
 func (l *link) write(b []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failed != nil {
+	if l.failed != nil || len(b) == 0 {
 		return l.failed
 	}
 	if now := time.Now(); now.After(l.writeDL) {
