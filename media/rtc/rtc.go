@@ -4,11 +4,12 @@
 // A stream is packetised once (output), whoever watches it; a viewer costs headers,
 // encryption and one write for each packet. H.264 goes as it came and AAC becomes Opus
 // by one ffmpeg for each stream, both only while somebody watches. What is published
-// goes to the hub as any other stream does. All of it uses one port, UDP and TCP, and
+// goes to the hub as any other stream does; its Opus becomes AAC, by one ffmpeg for
+// each publisher, and goes along for those who watch by WebRTC. All of it uses one port, UDP and TCP, and
 // ICE lite: the server contacts nobody, it answers.
 //
 // Goroutines: for each session one that ends it, two that read its RTCP or RTP; for
-// each stream that is watched one that reads it, and those of its ffmpeg. Run waits
+// each stream that is watched one that reads it; those of each ffmpeg. Run waits
 // for all of them. Locks: Server.mu, then output.mu, then those of tracks; none is
 // held while the hub's or other people's code runs.
 package rtc
@@ -68,7 +69,8 @@ type Deps struct {
 	Hub *media.Hub
 	// Open registers a session, as media.Registry.Add does.
 	Open func(*media.Session) (remove func(), err error)
-	// FFmpeg is its path; "": AAC is not turned into Opus, viewers have no sound then.
+	// FFmpeg is its path; "": AAC is not turned into Opus, viewers have no sound then,
+	// nor Opus into AAC.
 	FFmpeg string
 	Log    *slog.Logger
 }

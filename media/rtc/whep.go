@@ -128,9 +128,10 @@ func (s *Server) serve(ctx context.Context, api *webrtc.API, m *media.Stream, p 
 
 // soundNote is what an operator should know of the sound of a stream.
 func (s *Server) soundNote(m *media.Stream) string {
-	a := m.Headers().Audio
+	h := m.Headers()
+	a := h.Audio
 	switch {
-	case a == nil || a.Codec == media.Opus || a.Codec == media.AAC && s.deps.FFmpeg != "":
+	case a == nil || h.Alt != nil || a.Codec == media.Opus || a.Codec == media.AAC && s.deps.FFmpeg != "":
 		return ""
 	case a.Codec == media.AAC:
 		return "no sound: there is no ffmpeg to make Opus of AAC"
@@ -214,7 +215,7 @@ func (s *Server) join(m *media.Stream, v *viewer, sent *atomic.Int64) *output {
 	if o == nil {
 		ctx, cancel := context.WithCancel(s.ctx)
 		o = &output{s: s, stream: m, cancel: cancel, viewers: map[*viewer]struct{}{}}
-		o.sound = &sound{o: o}
+		o.sound = newSound(o)
 		s.outputs[m] = o
 		s.work.Go(func() { o.run(ctx) })
 	}
@@ -251,7 +252,7 @@ func (o *output) run(ctx context.Context) {
 	r := o.stream.Watch()
 	defer r.Close()
 	err := o.read(ctx, r)
-	o.sound.close()
+	o.sound.coding.close()
 	o.mu.Lock()
 	o.ended = err
 	for v := range o.viewers {
@@ -276,17 +277,20 @@ func (o *output) read(ctx context.Context, r *media.Reader) error {
 			return err
 		}
 		if h != nil {
-			for _, m := range h.List() {
-				o.header(m)
+			o.sound.headers(h)
+			if h.Video != nil {
+				o.header(h.Video)
 			}
 		}
 		if first {
 			o.from = o.stream.Stats().Time
 			o.began = time.Now().Add(-time.Duration(o.from) * time.Millisecond)
 		}
-		for _, m := range round.Messages {
-			if err := o.message(m); err != nil {
-				return err
+		for _, list := range [][]*media.Message{round.Messages, round.Alt} {
+			for _, m := range list {
+				if err := o.message(m); err != nil {
+					return err
+				}
 			}
 		}
 		o.report(time.Now())
