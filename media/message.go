@@ -44,6 +44,29 @@ const (
 	Others Codec = "????"
 )
 
+// Name is what people call it.
+func (c Codec) Name() string {
+	switch c {
+	case H264:
+		return "H.264"
+	case HEVC:
+		return "HEVC"
+	case AV1:
+		return "AV1"
+	case VP9:
+		return "VP9"
+	case AAC:
+		return "AAC"
+	case MP3:
+		return "MP3"
+	case FLAC:
+		return "FLAC"
+	case Opus:
+		return "Opus"
+	}
+	return "an unknown codec"
+}
+
 // Message is one message of a stream. It never changes once it was published.
 type Message struct {
 	Kind Kind

@@ -29,11 +29,11 @@ type Peer struct {
 
 // Refuses says why a stream cannot be sent by WebRTC; nil: it can.
 func Refuses(m *media.Stream) error {
-	h := m.Headers()
+	st := m.Stats()
 	switch {
-	case h.Video != nil && h.Video.Codec != media.H264:
-		return refuse(http.StatusNotAcceptable, "codec", "the pictures are %s, browsers take H.264 by WebRTC", h.Video.Codec)
-	case m.Stats().BFrames:
+	case st.Video != "" && st.Video != media.H264:
+		return refuse(http.StatusNotAcceptable, "codec", "the pictures are %s, browsers take H.264 by WebRTC", st.Video.Name())
+	case st.BFrames:
 		return refuse(http.StatusNotAcceptable, "b-frames", "the stream has B-frames, which WebRTC cannot carry: set the encoder to 0 of them")
 	}
 	return nil
@@ -97,7 +97,7 @@ func (s *Server) serve(ctx context.Context, api *webrtc.API, m *media.Stream, p 
 		return nil, "", err
 	}
 	info := &media.Session{
-		Room: m.Name, Protocol: media.ProtocolWHEP, Address: p.Address, User: p.User, Began: time.Now(), Note: s.soundNote(m),
+		Room: m.Name, Protocol: media.ProtocolWHEP, Address: p.Address, User: p.User, Began: time.Now(), Note: s.SoundNote(m),
 		Kick: func() { c.cancel(errKicked) },
 	}
 	remove, err := s.register(info)
@@ -126,17 +126,17 @@ func (s *Server) serve(ctx context.Context, api *webrtc.API, m *media.Stream, p 
 	return c, sdp, nil
 }
 
-// soundNote is what an operator should know of the sound of a stream.
-func (s *Server) soundNote(m *media.Stream) string {
-	h := m.Headers()
-	a := h.Audio
+// SoundNote says in words why viewers of a stream have no sound; "": they have it, or
+// there is none.
+func (s *Server) SoundNote(m *media.Stream) string {
+	st := m.Stats()
 	switch {
-	case a == nil || h.Alt != nil || a.Codec == media.Opus || a.Codec == media.AAC && s.deps.FFmpeg != "":
+	case st.Audio == "" || st.Alt == media.Opus || st.Audio == media.Opus || st.Audio == media.AAC && s.deps.FFmpeg != "":
 		return ""
-	case a.Codec == media.AAC:
+	case st.Audio == media.AAC:
 		return "no sound: there is no ffmpeg to make Opus of AAC"
 	}
-	return "no sound: " + string(a.Codec) + " cannot be sent by WebRTC"
+	return "no sound: browsers take Opus by WebRTC, this is " + st.Audio.Name()
 }
 
 // viewer is one who watches.
