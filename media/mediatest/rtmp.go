@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"gtiv/media"
 )
 
 // Loop is a clip n times, one after the other.
@@ -17,6 +19,9 @@ func Loop(clip []Tag, n int) []Tag {
 	long := clip[len(clip)-1].Time + 20
 	for i := range n {
 		for _, tag := range clip {
+			if i > 0 && tag.Kind == media.Data {
+				continue
+			}
 			tag.Time += uint32(i) * long //nolint:gosec // small
 			all = append(all, tag)
 		}

@@ -60,16 +60,23 @@ func (in *ingest) encode(b []byte, ms int64) error {
 	if in.broken {
 		return in.pushOpus(b, ms, false)
 	}
-	if !in.aacTold { // it is known before there is some: no output need begin twice
-		in.aacTold = true
-		if err := in.push(media.Audio, false, aacHeader, ms); err != nil {
-			return err
-		}
+	if err := in.tellAAC(ms); err != nil {
+		return err
 	}
 	if long := opus.PacketDuration2(b); long > 0 {
 		in.aac.write(b, ms*audioClock/1000, int64(long))
 	}
 	return nil
+}
+
+// tellAAC publishes the header of AAC, once. It is known before there is some: outputs
+// that began without sound would have to begin anew. in.mu is held.
+func (in *ingest) tellAAC(ms int64) error {
+	if in.aacTold || in.broken {
+		return nil
+	}
+	in.aacTold = true
+	return in.push(media.Audio, false, aacHeader, ms)
 }
 
 var errADTS = errors.New("malformed ADTS")

@@ -26,7 +26,10 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
 
 	"gtiv/media"
@@ -179,7 +182,7 @@ func (s *Server) newAPI(udp ice.UDPMux, tcp ice.TCPMux) (*webrtc.API, error) {
 		}
 	}
 	chain := &interceptor.Registry{}
-	if err := intercept(engine, chain); err != nil {
+	if err := intercept(engine, chain, quiet{s.log}); err != nil {
 		return nil, err
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(set), webrtc.WithInterceptorRegistry(chain)), nil
@@ -187,16 +190,17 @@ func (s *Server) newAPI(udp ice.UDPMux, tcp ice.TCPMux) (*webrtc.API, error) {
 
 // intercept registers the library's defaults but for sender reports, which tracks make
 // themselves (track.report), and statistics, which nobody reads.
-func intercept(engine *webrtc.MediaEngine, chain *interceptor.Registry) error {
-	if err := webrtc.ConfigureNack(engine, chain); err != nil {
+func intercept(engine *webrtc.MediaEngine, chain *interceptor.Registry, log logging.LoggerFactory) error {
+	generator := []nack.GeneratorOption{nack.WithGeneratorLoggerFactory(log)}
+	if err := webrtc.ConfigureNackWithOptions(engine, chain, generator, nack.WithResponderLoggerFactory(log)); err != nil {
 		return err
 	}
-	receiver, err := report.NewReceiverInterceptor()
+	receiver, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(log))
 	if err != nil {
 		return err
 	}
 	chain.Add(receiver)
-	return webrtc.ConfigureTWCCSender(engine, chain)
+	return webrtc.ConfigureTWCCSenderWithOptions(engine, chain, twcc.WithLoggerFactory(log))
 }
 
 // profiles are the profiles and levels of H.264 that are offered; a browser knows at

@@ -112,7 +112,7 @@ func (s *Server) ingest(ctx context.Context, api *webrtc.API, room string, p Pee
 		s.finish(c, err)
 		return nil, "", err
 	}
-	in := &ingest{s: s, session: c, info: info, origin: time.Now(), pictures: o.video, video: line{clock: videoClock}, audio: line{clock: audioClock}}
+	in := &ingest{s: s, session: c, info: info, origin: time.Now(), pictures: o.video, speaks: o.speaks, video: line{clock: videoClock}, audio: line{clock: audioClock}}
 	if s.deps.FFmpeg != "" {
 		in.startAAC()
 	}
@@ -167,6 +167,7 @@ type ingest struct {
 	info     *media.Session
 	origin   time.Time // time 0
 	pictures bool      // there will be some
+	speaks   bool      // there will be sound
 	work     sync.WaitGroup
 
 	mu           sync.Mutex // is held while the hub is told, which must happen in order
@@ -386,6 +387,11 @@ func (in *ingest) picture(b []byte, ms int64) error {
 		body[0] = 0x17
 		if err := in.videoHeader(ms); err != nil {
 			return err
+		}
+		if in.speaks && in.aac != nil {
+			if err := in.tellAAC(ms); err != nil {
+				return err
+			}
 		}
 	}
 	if shift := ms - in.newest; shift < 0 { // shown before the one that came before it
