@@ -170,3 +170,13 @@ func TestADTSThatMakesNoSenseIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func FuzzADTS(f *testing.F) {
+	f.Add([]byte("\xff\xf1\x4c\x80\x01\x3f\xfc\x21\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := &ingest{ended: true, session: &session{cancel: func(error) {}}}
+		if err := in.drainAAC(&coder{}, bytes.NewReader(b)); err == nil {
+			t.Error("it has no end")
+		}
+	})
+}
