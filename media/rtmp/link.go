@@ -217,6 +217,13 @@ func (l *link) write(b []byte) error {
 	return l.failed
 }
 
+// broken is the error of the write that failed, nil if none did.
+func (l *link) broken() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 // linger ends the sending side and gives the peer a moment to read what it was sent
 // last, which a plain close may take away from it.
 func (l *link) linger() {
