@@ -53,7 +53,7 @@ bench: ## Measure, and write the figures to BENCHMARKS.md.
 fuzz: ## Run every fuzz target for a while (T=30s).
 	@set -e; for pkg in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$pkg; done; done
+			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime=1x $$pkg; done; done
 
 crash: ## Kill the daemon again and again under load (ROUNDS=1000) and look for lost messages.
 	ROUNDS=$(ROUNDS) CGO_ENABLED=1 go test -race -timeout 0 -count 1 -v -run '^TestCrash' ./daemon

@@ -324,6 +324,11 @@ func (d *Daemon) frontParts() map[string]func(context.Context) error {
 	for i, ln := range d.sockets.rtmp {
 		parts[fmt.Sprintf("rtmp %d", i)] = func(ctx context.Context) error { return d.stream.ServeRTMP(ctx, ln) }
 	}
+	for i, ln := range d.sockets.rtmps {
+		// The time for a handshake of RTMP, and the limits of connections, hold here, too.
+		ln = tls.NewListener(ln, tlsConfig(d.cert))
+		parts[fmt.Sprintf("rtmps %d", i)] = func(ctx context.Context) error { return d.stream.ServeRTMP(ctx, ln) }
+	}
 	for i, ln := range d.sockets.tls {
 		front := newTLSFront(ln, d.cert, d.gateway.ServeConn, waiting, places)
 		parts[fmt.Sprintf("tls %d", i)] = func(ctx context.Context) error {

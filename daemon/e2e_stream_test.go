@@ -5,17 +5,35 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"gtiv/protocol"
 )
+
+// room opens a live room of somebody new and answers its number and its key.
+func (s *server) room(t *testing.T, owner string) (id, key string) {
+	t.Helper()
+	p := must(s.register(owner))(t)
+	r := must(s.call(request{method: http.MethodPost, path: "/live/create", token: p.token, contentType: "application/json", body: `{"Title":"hello"}`}))(t)
+	if id, key = r.value("RoomId"), r.value("Key"); id == "" || key == "" {
+		t.Fatal(r)
+	}
+	return id, key
+}
 
 // publishing is an ffmpeg that publishes.
 type publishing struct {
@@ -27,13 +45,18 @@ type publishing struct {
 // publish starts ffmpeg, which publishes pictures and a tone until the test ends.
 func (s *server) publish(t *testing.T, key string, args ...string) *publishing {
 	t.Helper()
+	return s.publishTo(t, "rtmp://"+s.address(2011)+"/live/"+key, args...)
+}
+
+func (s *server) publishTo(t *testing.T, url string, args ...string) *publishing {
+	t.Helper()
 	p := &publishing{end: make(chan struct{})}
 	all := []string{
 		"-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine=f=440:r=44100",
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "25", "-c:a", "aac",
 	}
 	all = append(all, args...)
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "ffmpeg", append(all, "-f", "flv", "rtmp://"+s.address(2011)+"/live/"+key)...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "ffmpeg", append(all, "-f", "flv", url)...)
 	p.cmd.Stderr = &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -52,10 +75,10 @@ func (p *publishing) stop() {
 }
 
 // probe is what ffprobe finds in a stream.
-func probe(t *testing.T, url string) string {
+func probe(t *testing.T, url string, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width", "-of", "csv=p=0", url).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ffprobe", append(args, "-v", "error", "-show_entries", "stream=codec_name,width", "-of", "csv=p=0", url)...).CombinedOutput()
 	if err != nil {
 		return fmt.Sprintf("%v: %s", err, out)
 	}
@@ -192,4 +215,45 @@ func TestTheLiveControlAPI(t *testing.T) {
 		t.Error(rep)
 	}
 	eventually(t, "nobody publishes with the old key", func() bool { return !strings.Contains(string(ask("/streams").body), `"key":"live/`+id+`"`) })
+}
+
+func TestRTMPS(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	id, key := s.room(t, "alice")
+	st := must(s.status())(t)
+	if !slices.ContainsFunc(st.Ports, func(p protocol.Port) bool { return p.Name == "rtmps" && p.Address == s.address(2016) }) {
+		t.Errorf("ports %v", st.Ports)
+	}
+	url := "rtmps://" + s.address(2016) + "/live/"
+	s.publishTo(t, url+key, "-tls_verify", "0")
+	eventually(t, "it is on air", func() bool {
+		status, _ := fetch(t, "http://"+s.address(2012)+"/live/"+id+".m3u8")
+		return status == 200
+	})
+	if got := probe(t, url+id, "-tls_verify", "0"); !strings.Contains(got, "h264,320") || !strings.Contains(got, "aac") {
+		t.Error(got)
+	}
+	// Who has no TLS to offer costs their connection only.
+	for _, hello := range []string{"\x03" + strings.Repeat("x", 1536), "GET / HTTP/1.1\r\n\r\n"} {
+		c, err := net.Dial("tcp", s.address(2016))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte(hello)); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%.20q: %v", hello, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if status, _ := fetch(t, "http://"+s.address(2012)+"/live/"+id+".m3u8"); status != 200 {
+		t.Errorf("afterwards: %d", status)
+	}
 }

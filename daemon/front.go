@@ -132,10 +132,15 @@ type tlsFront struct {
 	once    sync.Once
 }
 
+// tlsConfig is that of all TLS ports.
+func tlsConfig(cert tls.Certificate, protocols ...string) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}
+}
+
 func newTLSFront(ln net.Listener, cert tls.Certificate, comet func(context.Context, net.Conn), waiting *handshakes, p *places) *tlsFront {
 	return &tlsFront{
 		ln: ln, comet: comet, waiting: waiting, places: p, conns: make(chan net.Conn), done: make(chan struct{}),
-		cfg: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		cfg: tlsConfig(cert, "http/1.1"),
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	portFLV       = 2013
 	portSignal    = 2014
 	portImbiz     = 2015
+	portRTMPS     = 2016
 )
 
 // httpPorts share one handler, so that a proxy needs one upstream only.
@@ -40,8 +41,8 @@ var httpPorts = []struct {
 
 // sockets are all listeners of the daemon, bound before anything starts.
 type sockets struct {
-	comet, tls, http, rtmp, control []net.Listener
-	ports                           []protocol.Port
+	comet, tls, http, rtmp, rtmps, control []net.Listener
+	ports                                  []protocol.Port
 
 	// rtcUDP and rtcTCP are for media by WebRTC.
 	rtcUDP net.PacketConn
@@ -74,6 +75,7 @@ func bind(ctx context.Context, addresses []string, offset int) (*sockets, error)
 	open("comet", portComet, &s.comet, addresses...)
 	open("tls", portTLS, &s.tls, addresses...)
 	open("rtmp", portRTMP, &s.rtmp, addresses...)
+	open("rtmps", portRTMPS, &s.rtmps, addresses...)
 	open("administration", portControl, &s.control, "127.0.0.1")
 	for _, p := range httpPorts {
 		open(p.name, p.port, &s.http, addresses...)
@@ -135,7 +137,7 @@ func listenTCP(ctx context.Context, lc net.ListenConfig, address string, port in
 }
 
 func (s *sockets) close() {
-	for _, list := range [][]net.Listener{s.comet, s.tls, s.http, s.rtmp, s.control} {
+	for _, list := range [][]net.Listener{s.comet, s.tls, s.http, s.rtmp, s.rtmps, s.control} {
 		for _, ln := range list {
 			_ = ln.Close()
 		}

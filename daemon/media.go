@@ -144,12 +144,14 @@ func clipConfig(c Config) clip.Config {
 
 func (d *Daemon) makeProcessor(c Config) error {
 	cfg := clipConfig(c)
+	cfg.Hold = func() bool { return d.stream.ShortOfCPU() } // nothing runs before all is there
 	clips, err := clip.New(cfg)
 	if err != nil {
 		return err
 	}
 	d.media.clips = clips
-	cfg.Hold = d.media.making.Load // the next video comes before the last one's renditions
+	// The next video comes before the last one's renditions.
+	cfg.Hold = func() bool { return d.media.making.Load() || d.stream.ShortOfCPU() }
 	slow, err := clip.New(cfg)
 	if err != nil {
 		return err

@@ -11,9 +11,10 @@ import (
 const (
 	// silence is after how long without a message a publisher counts as gone.
 	silence = 10 * time.Second
-	// maxJump is how far the time of a message may be from that of the one before
-	// (ms) and still be believed.
+	// maxJump is how far the time of a message may be ahead of all others (ms) and
+	// still be believed, and maxBack how far behind the one before it of its kind.
 	maxJump = 5_000
+	maxBack = 250
 	// stitch is what is put between the times of two publishers, and at a jump (ms).
 	stitch = 40
 )
@@ -60,19 +61,16 @@ func (h *Hub) Streams() []*Stream {
 	return list
 }
 
-// Publisher is who publishes a stream now. One goroutine uses it.
+// Publisher is who publishes a stream now. Any number of goroutines may use it, one
+// for each kind of sound or pictures.
 type Publisher struct {
 	h      *Hub
 	s      *Stream
 	cancel context.CancelCauseFunc
 
-	mu   sync.Mutex // guards last, for the look of Run
-	last time.Time
-
-	base    int64 // what is added to the publisher's times
-	before  int64 // raw time of the newest message
-	newest  int64 // stream time of the newest message
-	started bool
+	mu   sync.Mutex // guards the fields below; Stream.mu comes after it
+	last time.Time  // when it said something
+	line line
 }
 
 // Publish puts a publisher on air. One that is there is replaced: its readers go on,
@@ -91,9 +89,9 @@ func (h *Hub) Publish(ctx context.Context, name string) (*Publisher, context.Con
 	p.s = s
 	s.mu.Lock()
 	old := s.pub
-	s.pub = p
+	s.take(p)
 	if old != nil {
-		p.base = s.stats.Time + stitch
+		p.line.top = s.stats.Time + stitch
 	}
 	s.mu.Unlock()
 	h.mu.Unlock()
@@ -115,32 +113,10 @@ func (p *Publisher) Stream() *Stream { return p.s }
 func (p *Publisher) Push(m *Message, raw uint32) error {
 	now := p.h.now()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.last = now
-	p.mu.Unlock()
-	m.Time = p.time(int64(raw))
+	m.Time = p.line.time(m, raw)
 	return p.s.push(p, m, now)
-}
-
-// time is a publisher's time on the stream's own line.
-func (p *Publisher) time(raw int64) int64 {
-	if !p.started {
-		p.started, p.before = true, raw
-		p.base -= raw
-		p.newest = p.base + raw
-		return p.newest
-	}
-	// The shorter way round: a step back is one, not one of 49 days.
-	step := int64(int32(uint32(raw) - uint32(p.before))) //nolint:gosec // modulo 2^32 is meant
-	p.before = raw
-	t := p.newest + step
-	if step > maxJump || step < -maxJump {
-		t = p.newest + stitch
-	}
-	if t < 0 {
-		t = 0
-	}
-	p.newest = t
-	return t
 }
 
 // Close takes the publisher off air. The stream ends unless another one took over.

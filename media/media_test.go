@@ -170,20 +170,69 @@ func TestSerialisationsAreMadeOnce(t *testing.T) {
 }
 
 func TestTimesStayInLine(t *testing.T) {
-	for name, c := range map[string]struct{ raw, want []int64 }{
-		"from anywhere": {[]int64{17_000_000, 17_000_040}, []int64{0, 40}},
-		"wrapping":      {[]int64{1<<32 - 40, 0, 40}, []int64{0, 40, 80}},
-		"jump back":     {[]int64{100_000, 100_040, 0, 40}, []int64{0, 40, 80, 120}},
-		"jump ahead":    {[]int64{0, 40, 900_000, 900_040}, []int64{0, 40, 80, 120}},
-		"sound behind":  {[]int64{1000, 1040, 1020, 1080}, []int64{0, 40, 20, 80}},
+	sound, image := []byte{0xaf, 1, 0}, picture(false, 1)
+	meta := []byte{2, 0, 0}
+	for name, c := range map[string]struct {
+		raw, want []int64
+		kinds     string // of the messages; a sound is the last one's
+	}{
+		"from anywhere":           {[]int64{17_000_000, 17_000_040}, []int64{0, 40}, ""},
+		"wrapping":                {[]int64{1<<32 - 40, 0, 40}, []int64{0, 40, 80}, ""},
+		"jump back":               {[]int64{100_000, 100_040, 0, 40}, []int64{0, 40, 80, 120}, ""},
+		"small jump back":         {[]int64{100_000, 100_040, 97_000, 97_040}, []int64{0, 40, 80, 120}, ""},
+		"jump ahead":              {[]int64{0, 40, 900_000, 900_040}, []int64{0, 40, 80, 120}, ""},
+		"pause":                   {[]int64{0, 40, 4_000, 4_040}, []int64{0, 40, 4_000, 4_040}, ""},
+		"sound behind":            {[]int64{1000, 1040, 1020, 1080}, []int64{0, 40, 20, 80}, ""},
+		"sound far behind":        {[]int64{5000, 3000, 5040, 3021, 5080}, []int64{0, 0, 40, 0, 80}, "vavav"},
+		"both jump back":          {[]int64{5000, 5010, 5040, 2040, 2031, 2080, 2052}, []int64{0, 10, 40, 80, 71, 120, 92}, "vavvava"},
+		"sound jumps later":       {[]int64{5000, 5010, 2040, 5031, 2080, 2031, 2120, 2052}, []int64{0, 10, 50, 31, 90, 41, 130, 62}, "vavavava"},
+		"both jump a little":      {[]int64{9000, 8990, 8770, 8700, 8810, 8721}, []int64{0, 0, 0, 40, 150, 61}, "vavava"},
+		"clocks of their own":     {[]int64{0, 17_000_000, 40, 17_000_021, 80, 17_000_042}, []int64{0, 40, 40, 61, 80, 82}, "vavava"},
+		"metadata without a time": {[]int64{17_000_000, 0, 17_000_040, 17_000_060, 17_000_080}, []int64{0, 0, 40, 60, 80}, "vmvmv"},
 	} {
 		s := newShow(t)
 		for i, raw := range c.raw {
-			if m := s.push(s.p, media.Audio, []byte{0xaf, 1, 0}, uint32(raw)); m.Time != c.want[i] { //nolint:gosec // modulo 2^32
-				t.Errorf("%s: %d became %d, want %d", name, raw, m.Time, c.want[i])
+			kind, body := media.Audio, sound
+			switch (c.kinds + "aaaaaaaa")[i] {
+			case 'v':
+				kind, body = media.Video, image
+			case 'm':
+				kind, body = media.Data, meta
+			}
+			if m := s.push(s.p, kind, body, uint32(raw)); m.Time != c.want[i] { //nolint:gosec // modulo 2^32
+				t.Errorf("%s: %d, number %d, became %d, want %d", name, raw, i, m.Time, c.want[i])
 			}
 		}
 	}
+}
+
+func FuzzTimes(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x00\x28\x01\xff\xff\xff\xff\x05"))
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		hub := media.NewHub(nil, nil, nil)
+		p, _ := hub.Publish(t.Context(), "room")
+		defer p.Close()
+		raw, top := uint32(0), int64(0)
+		last := map[media.Kind]int64{}
+		for ; len(steps) >= 5; steps = steps[5:] {
+			raw += binary.LittleEndian.Uint32(steps)
+			kind, body := media.Video, picture(true, 1)
+			if steps[4]&1 != 0 {
+				kind, body = media.Audio, []byte{0xaf, 1, 0}
+			}
+			m, err := media.ParseMessage(kind, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Push(m, raw); err != nil {
+				t.Fatal(err)
+			}
+			if m.Time < last[kind]-250 || m.Time > top+5000 || m.Time < 0 {
+				t.Fatalf("%d after %d, the newest is %d", m.Time, last[kind], top)
+			}
+			last[kind], top = m.Time, max(top, m.Time)
+		}
+	})
 }
 
 func TestASecondPublisherTakesOver(t *testing.T) {
@@ -331,4 +380,65 @@ func FuzzParseMessage(f *testing.F) {
 			t.Errorf("%+v", m)
 		}
 	})
+}
+
+func altSound(t *testing.T, body string) *media.Message {
+	t.Helper()
+	m, err := media.ParseMessage(media.Audio, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Alt = true
+	return m
+}
+
+func TestSoundInASecondForm(t *testing.T) {
+	s := newShow(t)
+	s.push(s.p, media.Video, avcHeader, 0)
+	s.push(s.p, media.Audio, []byte{0xaf, 0, 0x11, 0x90}, 0)
+	s.push(s.p, media.Video, picture(true, 10), 0)
+	for i, body := range []string{"\x90OpusOpusHead", "\x91Opusxy"} {
+		if err := s.p.Push(altSound(t, body), uint32(20*i)); err != nil { //nolint:gosec // small
+			t.Fatal(err)
+		}
+	}
+	s.pass(50 * time.Millisecond)
+	s.push(s.p, media.Audio, []byte{0xaf, 1, 0}, 20)
+	s.push(s.p, media.Video, picture(false, 10), 40)
+	r := s.p.Stream().Read()
+	defer r.Close()
+	sounds, alts := 0, 0
+	for range 3 {
+		round, _ := next(t, r)
+		for _, m := range round.Messages {
+			if m.Codec == media.AAC {
+				sounds++
+			}
+			if m.Alt {
+				t.Error("it is among the messages")
+			}
+		}
+		alts += len(round.Alt)
+	}
+	st := s.p.Stream().Stats()
+	if sounds != 1 || alts != 2 || st.Audio != media.AAC || st.Alt != media.Opus || st.Sounds != 1 {
+		t.Errorf("%d sounds, %d in the second form, %+v", sounds, alts, st)
+	}
+	if h := s.p.Stream().Headers(); h.Alt == nil || h.Audio == nil || h.Audio.Codec != media.AAC || len(h.List()) != 2 {
+		t.Errorf("%+v", h)
+	}
+	// Who takes over has one form only.
+	p2, _ := s.hub.Publish(t.Context(), "room")
+	s.push(p2, media.Video, picture(true, 10), 0)
+	s.push(p2, media.Video, picture(false, 10), 40)
+	for {
+		round, h := next(t, r)
+		if !round.Key {
+			continue
+		}
+		if h == nil || h.Alt != nil || h.Video == nil || s.p.Stream().Stats().Alt != "" {
+			t.Errorf("%+v %+v", h, s.p.Stream().Stats())
+		}
+		break
+	}
 }

@@ -44,6 +44,29 @@ const (
 	Others Codec = "????"
 )
 
+// Name is what people call it.
+func (c Codec) Name() string {
+	switch c {
+	case H264:
+		return "H.264"
+	case HEVC:
+		return "HEVC"
+	case AV1:
+		return "AV1"
+	case VP9:
+		return "VP9"
+	case AAC:
+		return "AAC"
+	case MP3:
+		return "MP3"
+	case FLAC:
+		return "FLAC"
+	case Opus:
+		return "Opus"
+	}
+	return "an unknown codec"
+}
+
 // Message is one message of a stream. It never changes once it was published.
 type Message struct {
 	Kind Kind
@@ -56,6 +79,8 @@ type Message struct {
 	Key bool
 	// Header: not a picture or sound but what a decoder needs first.
 	Header bool
+	// Alt: the sound once more, in the codec of its publisher (Round.Alt).
+	Alt bool
 	// Body is that of the FLV tag, as it came (Enhanced RTMP included).
 	Body []byte
 	// Content is what is in it: the part of Body behind the tag's own header.

@@ -28,8 +28,11 @@ var (
 // Round is what a publisher sent within a few hundredths of a second. It never
 // changes.
 type Round struct {
-	// Messages are in the order they came.
+	// Messages are in the order they came. There may be none of them, or of Alt.
 	Messages []*Message
+	// Alt are sounds that Messages have, too, in another codec: as it came, before
+	// something that more readers know was made of it. Who can, takes these.
+	Alt []*Message
 	// Headers are those that hold before the first of Messages.
 	Headers *Headers
 	// Key: the first picture needs no other one.
@@ -60,13 +63,22 @@ func (r *Round) Bytes(wire int, make func(r *Round) []byte) []byte {
 	return v.b
 }
 
+// Time is that of its first message.
+func (r *Round) Time() int64 {
+	if len(r.Messages) > 0 {
+		return r.Messages[0].Time
+	}
+	return r.Alt[0].Time
+}
+
 // Headers are what a decoder needs before the first picture. They never change;
 // a stream gets new ones.
 type Headers struct {
 	Meta, Video, Audio *Message // nil when there is none
+	Alt                *Message // of Round.Alt; nil: there will be no such sounds
 }
 
-// List is those that are there, in the order in which they are sent.
+// List is those of Messages that are there, in the order in which they are sent.
 func (h *Headers) List() []*Message {
 	var list []*Message
 	for _, m := range []*Message{h.Meta, h.Video, h.Audio} {
@@ -86,7 +98,11 @@ func (h *Headers) With(m *Message) *Headers {
 	case Video:
 		n.Video = m
 	case Audio:
-		n.Audio = m
+		if m.Alt {
+			n.Alt = m
+		} else {
+			n.Audio = m
+		}
 	}
 	return &n
 }
@@ -119,7 +135,8 @@ type Stats struct {
 	Pictures, Sounds       int64
 	Time                   int64 // of the newest message, ms
 	Video, Audio           Codec
-	BFrames                bool // pictures are shown in another order than they come
+	Alt                    Codec // of Round.Alt, "" for none
+	BFrames                bool  // pictures are shown in another order than they come
 	KeyEvery               int64
 	lastKeyTime            int64
 }
@@ -152,6 +169,19 @@ func (s *Stream) Readers() int {
 	return s.readers
 }
 
+// take puts another publisher on air, whose sound may come in one form only and whose
+// pictures are its own. s.mu is held.
+func (s *Stream) take(p *Publisher) {
+	s.pub = p
+	if s.open != nil {
+		s.close()
+	}
+	h := *s.headers
+	h.Alt = nil
+	s.headers = &h
+	s.stats.Alt, s.stats.BFrames, s.stats.KeyEvery, s.stats.lastKeyTime = "", false, 0, 0
+}
+
 // push adds a message of the publisher p.
 func (s *Stream) push(p *Publisher, m *Message, now time.Time) error {
 	s.mu.Lock()
@@ -176,7 +206,11 @@ func (s *Stream) push(p *Publisher, m *Message, now time.Time) error {
 			s.flush.Reset(roundSpan)
 		}
 	}
-	s.open.Messages = append(s.open.Messages, m)
+	if m.Alt {
+		s.open.Alt = append(s.open.Alt, m)
+	} else {
+		s.open.Messages = append(s.open.Messages, m)
+	}
 	s.open.size += len(m.Body) + 64
 	if m.Header {
 		s.headers = s.headers.With(m)
@@ -187,6 +221,10 @@ func (s *Stream) push(p *Publisher, m *Message, now time.Time) error {
 func (s *Stream) count(m *Message) {
 	st := &s.stats
 	st.Time = max(st.Time, m.Time)
+	if m.Alt {
+		st.Alt = m.Codec
+		return
+	}
 	switch m.Kind {
 	case Video:
 		st.VideoBytes += int64(len(m.Body))
@@ -360,16 +398,18 @@ func (r *Reader) look() (*Round, *Headers, <-chan struct{}, error) {
 		first = round.Headers
 	}
 	r.headers = round.Headers
-	for _, m := range round.Messages { // what changes inside the round is in it
-		if m.Header {
-			r.headers = r.headers.With(m)
+	for _, list := range [][]*Message{round.Messages, round.Alt} { // what changes inside the round is in it
+		for _, m := range list {
+			if m.Header {
+				r.headers = r.headers.With(m)
+			}
 		}
 	}
 	return round, first, nil, nil
 }
 
 func sameHeaders(a, b *Headers) bool {
-	return a.Meta == b.Meta && a.Video == b.Video && a.Audio == b.Audio
+	return a.Meta == b.Meta && a.Video == b.Video && a.Audio == b.Audio && a.Alt == b.Alt
 }
 
 // audioOnly says whether there have been no pictures for long enough.

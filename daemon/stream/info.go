@@ -62,8 +62,3 @@ func (s *Server) Figures(room string) (Figures, bool) {
 	}
 	return f, true
 }
-
-// Notes says why a room's stream cannot be watched in some ways.
-func (s *Server) Notes(room string) []string {
-	return nil
-}

@@ -76,6 +76,7 @@ type Server struct {
 	rtc      *rtc.Server // nil: none
 	work     sync.WaitGroup
 	events   chan event
+	strain   strain // written by watchStrain
 
 	mu      sync.Mutex
 	ctx     context.Context //nolint:containedctx // of Run; nil before and after
@@ -187,6 +188,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { s.sweepViewers(ctx); return nil })
 	g.Go(func() error { s.makeCovers(ctx); return nil })
 	g.Go(func() error { s.sweepStreams(ctx); return nil })
+	g.Go(func() error { s.watchStrain(ctx); return nil })
 	if s.rtc != nil {
 		g.Go(func() error { return s.rtc.Run(ctx) })
 	}

@@ -100,7 +100,7 @@ func first(round *media.Round, h *media.Headers, beginning bool) []byte {
 	if beginning {
 		b = Header(h)
 	}
-	return append(b, Headers(h, round.Messages[0].Time)...)
+	return append(b, Headers(h, round.Time())...)
 }
 
 // sink takes the bytes of one viewer.
@@ -125,6 +125,9 @@ func copyTo(ctx context.Context, to sink, s *media.Stream, sent func(n int)) err
 			sent(len(b))
 		}
 		b := Tags(round)
+		if len(b) == 0 {
+			continue
+		}
 		if err := to.write(b); err != nil {
 			return err
 		}

@@ -37,6 +37,9 @@ const (
 	behind     = 3                // segments that are kept for those who are late
 	maxSegment = 32 << 20         // bytes
 	maxReused  = 4 << 20          // bytes of a buffer that is kept for the next segment
+	// headersLate is how long after its beginning (ms) a stream may tell of sound or
+	// pictures and still be one that had them from the first.
+	headersLate = 1000
 	// clock is that of MPEG-TS, ticks per ms.
 	clock = 90
 	// sampleDrift is how far sound may be from its time before it is put right.
@@ -149,8 +152,12 @@ func (t *TS) begin(h *media.Headers) error {
 	if t.params != nil && t.params.Same(p) {
 		return nil
 	}
-	t.end(t.lastTime())
-	t.broken = t.params != nil
+	if o := t.open; o != nil && o.number == 0 && t.lastTime()-o.began < headersLate {
+		t.open, t.next = nil, 0 // the beginning of the stream, before all was told
+	} else {
+		t.end(t.lastTime())
+		t.broken = t.params != nil
+	}
 	t.params, t.video, t.audio, t.samples = p, nil, nil, -1
 	var tracks []*mpegts.Track
 	if p.Video != "" {

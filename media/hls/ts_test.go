@@ -159,6 +159,39 @@ func TestAnotherResolutionIsADiscontinuity(t *testing.T) {
 	}
 }
 
+func TestSoundThatIsToldLateIsInTheFirstSegment(t *testing.T) {
+	s := newStation(t)
+	var clip, late []mediatest.Tag
+	for _, tag := range mediatest.Clip(t, 8) {
+		if tag.Kind == media.Audio && tag.Time < 300 {
+			late = append(late, tag)
+			continue
+		}
+		if tag.Time >= 300 {
+			clip, late = append(clip, late...), nil
+		}
+		clip = append(clip, tag)
+	}
+	for i := range clip {
+		if clip[i].Kind == media.Audio {
+			clip[i].Time = max(clip[i].Time, 280)
+		}
+	}
+	if err := mediatest.Publish(t.Context(), s.p, clip, 20); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	_, list := s.get(s.url)
+	if strings.Contains(list, "DISCONTINUITY") || !strings.Contains(list, "MEDIA-SEQUENCE:0") {
+		t.Errorf("%s", list)
+	}
+	first := regexp.MustCompile(`room/\S+\.ts`).FindString(list)
+	out, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", strings.TrimSuffix(s.url, "room.m3u8")+first).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "h264") || !strings.Contains(string(out), "aac") {
+		t.Errorf("the first segment has %s %v", out, err)
+	}
+}
+
 func TestSoundOrPicturesAlone(t *testing.T) {
 	for name, args := range map[string][]string{
 		"sound":    {"-vn", "-c:a", "aac"},

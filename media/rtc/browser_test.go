@@ -127,7 +127,7 @@ func TestChromium(t *testing.T) {
 		m := s.hub.Stream("room")
 		st := m.Stats()
 		t.Logf("%+v", st)
-		if st.Audio != media.Opus || st.BFrames || st.KeyEvery <= 0 || st.KeyEvery > 3000 {
+		if st.Audio != media.AAC || st.Alt != media.Opus || st.BFrames || st.KeyEvery <= 0 || st.KeyEvery > 3000 {
 			t.Errorf("%+v", st)
 		}
 		checkFLV(t, m)

@@ -4,11 +4,12 @@
 // A stream is packetised once (output), whoever watches it; a viewer costs headers,
 // encryption and one write for each packet. H.264 goes as it came and AAC becomes Opus
 // by one ffmpeg for each stream, both only while somebody watches. What is published
-// goes to the hub as any other stream does. All of it uses one port, UDP and TCP, and
+// goes to the hub as any other stream does; its Opus becomes AAC, by one ffmpeg for
+// each publisher, and goes along for those who watch by WebRTC. All of it uses one port, UDP and TCP, and
 // ICE lite: the server contacts nobody, it answers.
 //
 // Goroutines: for each session one that ends it, two that read its RTCP or RTP; for
-// each stream that is watched one that reads it, and those of its ffmpeg. Run waits
+// each stream that is watched one that reads it; those of each ffmpeg. Run waits
 // for all of them. Locks: Server.mu, then output.mu, then those of tracks; none is
 // held while the hub's or other people's code runs.
 package rtc
@@ -25,7 +26,10 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
 
 	"gtiv/media"
@@ -68,7 +72,8 @@ type Deps struct {
 	Hub *media.Hub
 	// Open registers a session, as media.Registry.Add does.
 	Open func(*media.Session) (remove func(), err error)
-	// FFmpeg is its path; "": AAC is not turned into Opus, viewers have no sound then.
+	// FFmpeg is its path; "": AAC is not turned into Opus, viewers have no sound then,
+	// nor Opus into AAC.
 	FFmpeg string
 	Log    *slog.Logger
 }
@@ -177,7 +182,7 @@ func (s *Server) newAPI(udp ice.UDPMux, tcp ice.TCPMux) (*webrtc.API, error) {
 		}
 	}
 	chain := &interceptor.Registry{}
-	if err := intercept(engine, chain); err != nil {
+	if err := intercept(engine, chain, quiet{s.log}); err != nil {
 		return nil, err
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(set), webrtc.WithInterceptorRegistry(chain)), nil
@@ -185,16 +190,17 @@ func (s *Server) newAPI(udp ice.UDPMux, tcp ice.TCPMux) (*webrtc.API, error) {
 
 // intercept registers the library's defaults but for sender reports, which tracks make
 // themselves (track.report), and statistics, which nobody reads.
-func intercept(engine *webrtc.MediaEngine, chain *interceptor.Registry) error {
-	if err := webrtc.ConfigureNack(engine, chain); err != nil {
+func intercept(engine *webrtc.MediaEngine, chain *interceptor.Registry, log logging.LoggerFactory) error {
+	generator := []nack.GeneratorOption{nack.WithGeneratorLoggerFactory(log)}
+	if err := webrtc.ConfigureNackWithOptions(engine, chain, generator, nack.WithResponderLoggerFactory(log)); err != nil {
 		return err
 	}
-	receiver, err := report.NewReceiverInterceptor()
+	receiver, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(log))
 	if err != nil {
 		return err
 	}
 	chain.Add(receiver)
-	return webrtc.ConfigureTWCCSender(engine, chain)
+	return webrtc.ConfigureTWCCSenderWithOptions(engine, chain, twcc.WithLoggerFactory(log))
 }
 
 // profiles are the profiles and levels of H.264 that are offered; a browser knows at

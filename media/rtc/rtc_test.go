@@ -179,6 +179,7 @@ type client struct {
 	location string
 	etag     string
 	connect  chan struct{}
+	stop     func() // ends what source does
 
 	mu       sync.Mutex
 	video    bytes.Buffer // H.264 with start codes
@@ -383,7 +384,8 @@ func (c *client) source(clip []mediatest.Tag, sound [][]byte) {
 	c.post("/live/room/whip", "Authorization", "Bearer "+streamKey)
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	c.s.t.Cleanup(func() { cancel(); work.Wait() })
+	c.stop = func() { cancel(); work.Wait() }
+	c.s.t.Cleanup(c.stop)
 	work.Go(func() {
 		<-c.connect
 		tick := time.NewTicker(20 * time.Millisecond)

@@ -72,6 +72,7 @@ type offer struct {
 	sdp          string
 	ufrag        string
 	video, audio bool
+	speaks       bool // it sends sound
 }
 
 // parseOffer looks at an offer before the library does.
@@ -94,6 +95,9 @@ func parseOffer(body string) (*offer, error) {
 		}
 		o.video = o.video || m.MediaName.Media == "video"
 		o.audio = o.audio || m.MediaName.Media == "audio"
+		_, listens := m.Attribute("recvonly")
+		_, inactive := m.Attribute("inactive")
+		o.speaks = o.speaks || m.MediaName.Media == "audio" && !listens && !inactive
 	}
 	_, rest, _ := strings.Cut(body, "a=ice-ufrag:")
 	o.ufrag, _, _ = strings.Cut(rest, "\n")

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -102,7 +103,15 @@ func (s *session) wait(patience time.Duration) error {
 		s.cancel(errNever)
 	case <-s.ctx.Done():
 	}
-	return context.Cause(s.ctx)
+	why := context.Cause(s.ctx)
+	select {
+	case <-s.connected:
+	default:
+		if errors.Is(why, errLost) { // the library was faster
+			why = errNever
+		}
+	}
+	return why
 }
 
 // begin reserves a place for a session; end must be called when it is over.
@@ -158,7 +167,11 @@ func (s *Server) finish(c *session, why error) {
 	s.mu.Unlock()
 	c.cancel(why)
 	_ = c.pc.GracefulClose() // whatever state it was in
-	s.log.Debug("session ended", "protocol", c.kind, "room", c.room, "why", why)
+	level := slog.LevelDebug
+	if errors.Is(why, errNever) || errors.Is(why, errNoKey) { // not of peers who went, or were sent
+		level = slog.LevelInfo
+	}
+	s.log.Log(context.Background(), level, "session ended", "protocol", c.kind, "room", c.room, "why", why)
 }
 
 // cors lets pages of others use what is answered. It answers OPTIONS, and all

@@ -29,11 +29,11 @@ type Peer struct {
 
 // Refuses says why a stream cannot be sent by WebRTC; nil: it can.
 func Refuses(m *media.Stream) error {
-	h := m.Headers()
+	st := m.Stats()
 	switch {
-	case h.Video != nil && h.Video.Codec != media.H264:
-		return refuse(http.StatusNotAcceptable, "codec", "the pictures are %s, browsers take H.264 by WebRTC", h.Video.Codec)
-	case m.Stats().BFrames:
+	case st.Video != "" && st.Video != media.H264:
+		return refuse(http.StatusNotAcceptable, "codec", "the pictures are %s, browsers take H.264 by WebRTC", st.Video.Name())
+	case st.BFrames:
 		return refuse(http.StatusNotAcceptable, "b-frames", "the stream has B-frames, which WebRTC cannot carry: set the encoder to 0 of them")
 	}
 	return nil
@@ -97,7 +97,7 @@ func (s *Server) serve(ctx context.Context, api *webrtc.API, m *media.Stream, p 
 		return nil, "", err
 	}
 	info := &media.Session{
-		Room: m.Name, Protocol: media.ProtocolWHEP, Address: p.Address, User: p.User, Began: time.Now(), Note: s.soundNote(m),
+		Room: m.Name, Protocol: media.ProtocolWHEP, Address: p.Address, User: p.User, Began: time.Now(), Note: s.SoundNote(m),
 		Kick: func() { c.cancel(errKicked) },
 	}
 	remove, err := s.register(info)
@@ -126,16 +126,17 @@ func (s *Server) serve(ctx context.Context, api *webrtc.API, m *media.Stream, p 
 	return c, sdp, nil
 }
 
-// soundNote is what an operator should know of the sound of a stream.
-func (s *Server) soundNote(m *media.Stream) string {
-	a := m.Headers().Audio
+// SoundNote says in words why viewers of a stream have no sound; "": they have it, or
+// there is none.
+func (s *Server) SoundNote(m *media.Stream) string {
+	st := m.Stats()
 	switch {
-	case a == nil || a.Codec == media.Opus || a.Codec == media.AAC && s.deps.FFmpeg != "":
+	case st.Audio == "" || st.Alt == media.Opus || st.Audio == media.Opus || st.Audio == media.AAC && s.deps.FFmpeg != "":
 		return ""
-	case a.Codec == media.AAC:
+	case st.Audio == media.AAC:
 		return "no sound: there is no ffmpeg to make Opus of AAC"
 	}
-	return "no sound: " + string(a.Codec) + " cannot be sent by WebRTC"
+	return "no sound: browsers take Opus by WebRTC, this is " + st.Audio.Name()
 }
 
 // viewer is one who watches.
@@ -214,7 +215,7 @@ func (s *Server) join(m *media.Stream, v *viewer, sent *atomic.Int64) *output {
 	if o == nil {
 		ctx, cancel := context.WithCancel(s.ctx)
 		o = &output{s: s, stream: m, cancel: cancel, viewers: map[*viewer]struct{}{}}
-		o.sound = &sound{o: o}
+		o.sound = newSound(o)
 		s.outputs[m] = o
 		s.work.Go(func() { o.run(ctx) })
 	}
@@ -251,7 +252,7 @@ func (o *output) run(ctx context.Context) {
 	r := o.stream.Watch()
 	defer r.Close()
 	err := o.read(ctx, r)
-	o.sound.close()
+	o.sound.coding.close()
 	o.mu.Lock()
 	o.ended = err
 	for v := range o.viewers {
@@ -276,17 +277,20 @@ func (o *output) read(ctx context.Context, r *media.Reader) error {
 			return err
 		}
 		if h != nil {
-			for _, m := range h.List() {
-				o.header(m)
+			o.sound.headers(h)
+			if h.Video != nil {
+				o.header(h.Video)
 			}
 		}
 		if first {
 			o.from = o.stream.Stats().Time
 			o.began = time.Now().Add(-time.Duration(o.from) * time.Millisecond)
 		}
-		for _, m := range round.Messages {
-			if err := o.message(m); err != nil {
-				return err
+		for _, list := range [][]*media.Message{round.Messages, round.Alt} {
+			for _, m := range list {
+				if err := o.message(m); err != nil {
+					return err
+				}
 			}
 		}
 		o.report(time.Now())

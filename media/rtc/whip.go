@@ -36,7 +36,7 @@ const (
 var errNoKey = errors.New("no key frame came")
 
 // opusNote is what an operator should know of a stream with Opus.
-const opusNote = "the sound is Opus: HLS with MPEG-TS and old players of RTMP and FLV have none"
+const opusNote = "the sound is Opus, and there is no ffmpeg to make AAC of it: HLS with MPEG-TS and old players of RTMP and FLV have none"
 
 // ServeWHIP answers requests to the WHIP address (RFC 9725): POST publishes. publish
 // finds the room of a bearer token, which is a stream key, and its user. The session
@@ -104,7 +104,7 @@ func (s *Server) ingest(ctx context.Context, api *webrtc.API, room string, p Pee
 		Room: room, Publish: true, Protocol: media.ProtocolWHIP, Address: p.Address, User: p.User, Began: time.Now(),
 		Kick: func() { c.cancel(errKicked) },
 	}
-	if o.audio {
+	if o.audio && s.deps.FFmpeg == "" {
 		info.Note = opusNote
 	}
 	remove, err := s.register(info)
@@ -112,7 +112,10 @@ func (s *Server) ingest(ctx context.Context, api *webrtc.API, room string, p Pee
 		s.finish(c, err)
 		return nil, "", err
 	}
-	in := &ingest{s: s, session: c, info: info, origin: time.Now(), pictures: o.video, video: line{clock: videoClock}, audio: line{clock: audioClock}}
+	in := &ingest{s: s, session: c, info: info, origin: time.Now(), pictures: o.video, speaks: o.speaks, video: line{clock: videoClock}, audio: line{clock: audioClock}}
+	if s.deps.FFmpeg != "" {
+		in.startAAC()
+	}
 	c.pc.OnTrack(in.track)
 	leave := func(why error) {
 		in.end()
@@ -121,6 +124,9 @@ func (s *Server) ingest(ctx context.Context, api *webrtc.API, room string, p Pee
 		s.mu.Unlock()
 		s.finish(c, why)
 		in.work.Wait()
+		if in.aac != nil {
+			in.aac.close()
+		}
 		remove()
 	}
 	sdp, err := c.answer(o)
@@ -161,6 +167,7 @@ type ingest struct {
 	info     *media.Session
 	origin   time.Time // time 0
 	pictures bool      // there will be some
+	speaks   bool      // there will be sound
 	work     sync.WaitGroup
 
 	mu           sync.Mutex // is held while the hub is told, which must happen in order
@@ -174,9 +181,14 @@ type ingest struct {
 	drift        int64 // how far the sound is to be moved, µs
 	sps          []byte
 	pps          [][]byte
-	record       []byte // that was published
-	newest       int64  // time of the newest picture, ms
-	opus         bool   // its header was published
+	record       []byte  // that was published
+	newest       int64   // time of the newest picture, ms
+	mainTold     bool    // the header of Opus as main sound was published
+	altTold      bool    // that of Opus besides AAC
+	aac          *coding // makes AAC; nil: the Opus is the main sound
+	aacTold      bool    // the header of AAC was published
+	made         bool    // there was some AAC
+	broken       bool    // there will never be any
 }
 
 // end stops publishing. Tracks that come later are refused.
@@ -330,12 +342,13 @@ func (in *ingest) slew() {
 	in.drift -= d
 }
 
-// push publishes a message, the first one begins the stream.
-func (in *ingest) push(kind media.Kind, body []byte, ms int64) error {
+// push publishes a message, the first one begins the stream. alt: see media.Message.
+func (in *ingest) push(kind media.Kind, alt bool, body []byte, ms int64) error {
 	m, err := media.ParseMessage(kind, body)
 	if err != nil {
 		return err
 	}
+	m.Alt = alt
 	if in.pub == nil {
 		pub, ctx := in.s.deps.Hub.Publish(in.ctx, in.room)
 		context.AfterFunc(ctx, func() { in.cancel(context.Cause(ctx)) })
@@ -375,13 +388,18 @@ func (in *ingest) picture(b []byte, ms int64) error {
 		if err := in.videoHeader(ms); err != nil {
 			return err
 		}
+		if in.speaks && in.aac != nil {
+			if err := in.tellAAC(ms); err != nil {
+				return err
+			}
+		}
 	}
 	if shift := ms - in.newest; shift < 0 { // shown before the one that came before it
 		body[2], body[3], body[4] = byte(shift>>16), byte(shift>>8), byte(shift)
 		ms = in.newest
 	}
 	in.newest = ms
-	return in.push(media.Video, body, ms)
+	return in.push(media.Video, false, body, ms)
 }
 
 func (in *ingest) keepPPS(u []byte) {
@@ -406,25 +424,40 @@ func (in *ingest) videoHeader(ms int64) error {
 		return nil
 	}
 	in.record = record
-	return in.push(media.Video, append([]byte{0x17, 0, 0, 0, 0}, record...), ms)
+	return in.push(media.Video, false, append([]byte{0x17, 0, 0, 0, 0}, record...), ms)
 }
 
 // opusHead is the header of Opus (RFC 7845 5.1) as WebRTC has it: stereo, 48 kHz.
 var opusHead = []byte("OpusHead\x01\x02\x00\x00\x80\xbb\x00\x00\x00\x00\x00")
 
-// sound publishes a packet of Opus (Enhanced RTMP v2). It waits for the first picture,
-// if there will be one.
+// sound publishes a packet of Opus, besides the AAC that is made of it if that can be
+// done. It waits for the first picture, if there will be one.
 func (in *ingest) sound(b []byte, ms int64) error {
 	if in.pictures && in.pub == nil || ms < 0 {
 		return nil
 	}
-	if !in.opus {
-		in.opus = true
-		if err := in.push(media.Audio, append([]byte("\x90Opus"), opusHead...), ms); err != nil {
+	if in.aac == nil {
+		return in.pushOpus(b, ms, false)
+	}
+	if err := in.encode(b, ms); err != nil {
+		return err
+	}
+	return in.pushOpus(b, ms, true)
+}
+
+// pushOpus publishes a packet of Opus (Enhanced RTMP v2), and its header first.
+func (in *ingest) pushOpus(b []byte, ms int64, alt bool) error {
+	told := &in.mainTold
+	if alt {
+		told = &in.altTold
+	}
+	if !*told {
+		*told = true
+		if err := in.push(media.Audio, alt, append([]byte("\x90Opus"), opusHead...), ms); err != nil {
 			return err
 		}
 	}
-	return in.push(media.Audio, append([]byte("\x91Opus"), b...), ms)
+	return in.push(media.Audio, alt, append([]byte("\x91Opus"), b...), ms)
 }
 
 // line is the time of one track. All times are in µs since the publisher came.

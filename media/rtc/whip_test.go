@@ -4,7 +4,13 @@ import (
 	"bytes"
 	"net/http"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +30,7 @@ func TestPublishedByWHIP(t *testing.T) {
 	s.eventually("the stream is there", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Pictures > 50 })
 	m := s.hub.Stream("room")
 	st := m.Stats()
-	if st.Video != media.H264 || st.Audio != media.Opus || st.Sounds < 50 || st.BFrames || st.KeyEvery < 900 || st.KeyEvery > 1100 {
+	if st.Video != media.H264 || st.Audio != media.AAC || st.Alt != media.Opus || st.Sounds < 50 || st.BFrames || st.KeyEvery < 900 || st.KeyEvery > 1100 {
 		t.Errorf("%+v", st)
 	}
 	list := s.sessions.List("room")
@@ -103,6 +109,108 @@ func TestASecondPublisherTakesOver(t *testing.T) {
 	if s.hub.Stream("room") != m {
 		t.Error("it is another stream")
 	}
+}
+
+// children are the processes of ours whose arguments have a word.
+func children(t *testing.T, word string) (list []int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		b, err := os.ReadFile(file)
+		_, rest, ok := strings.Cut(string(b), ") ")
+		f := strings.Fields(rest)
+		if err != nil || !ok || len(f) < 2 || f[1] != strconv.Itoa(os.Getpid()) || f[0] == "Z" {
+			continue
+		}
+		args, err := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+		if pid, e := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && e == nil && strings.Contains(string(args), word) {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+func TestTheSoundComesBackWhenFFmpegIsKilled(t *testing.T) {
+	s := newSite(t, nil)
+	time.Sleep(100 * time.Millisecond)
+	before := runtime.NumGoroutine() + 3
+	c := newClient(s)
+	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	s.eventually("sound", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Sounds > 50 })
+	m := s.hub.Stream("room")
+	list := children(t, "adts")
+	if len(list) != 1 {
+		t.Fatalf("processes %v", list)
+	}
+	if err := syscall.Kill(list[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	s.eventually("it is noticed", func() bool { return len(children(t, "adts")) == 0 })
+	n := m.Stats().Sounds
+	s.eventually("sound again", func() bool { return m.Stats().Sounds > n+20 })
+	if d := time.Since(killed); d > 7*time.Second {
+		t.Errorf("it took %v", d)
+	} else {
+		t.Logf("it took %v", d)
+	}
+	c.stop()
+	s.do(http.MethodDelete, c.location, "", "")
+	s.eventually("the stream ended", func() bool { return s.hub.Stream("room") == nil && len(s.sessions.List("")) == 0 })
+	s.eventually("no process is left", func() bool { return len(children(t, "adts")) == 0 })
+	c.close()
+	http.DefaultClient.CloseIdleConnections()
+	settled(t, before)
+}
+
+func TestPublishersWithOtherSoundTakeOver(t *testing.T) {
+	s := newSite(t, nil)
+	clip := mediatest.Clip(t, 2)
+	s.publish("room", clip)
+	m := s.hub.Stream("room")
+	viewer := newClient(s)
+	viewer.watch("room")
+	goesOn := func(what string) {
+		t.Helper()
+		p, a := viewer.counts()
+		s.eventually(what, func() bool { p2, a2 := viewer.counts(); return p2 > p+30 && a2 > a+50 })
+	}
+	goesOn("pictures and sound")
+	whip := newClient(s)
+	whip.source(clip, opusOf(t, "2"))
+	s.eventually("the second publisher has sound", func() bool { return m.Stats().Alt == media.Opus && m.Headers().Alt != nil })
+	goesOn("the first viewer goes on")
+	s.eventually("its ffmpeg ended", func() bool { return len(children(t, "libopus")) == 0 })
+	stop := s.publish("room", clip)
+	if h := m.Headers(); h.Alt != nil || h.Audio == nil || h.Audio.Codec != media.AAC {
+		t.Errorf("headers: %+v", h)
+	}
+	goesOn("and goes on again")
+	if s.hub.Stream("room") != m {
+		t.Error("it is another stream")
+	}
+	stop()
+	s.eventually("the viewer is gone", func() bool { return len(s.sessions.List("")) == 0 })
+	s.eventually("no process is left", func() bool { return len(children(t, "pipe:1")) == 0 })
+}
+
+func TestWithoutFFmpegTheSoundIsOpus(t *testing.T) {
+	s := newSite(t, func(_ *rtc.Config, d *rtc.Deps) { d.FFmpeg = "" })
+	c := newClient(s)
+	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	s.eventually("sound", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Sounds > 20 })
+	if st := s.hub.Stream("room").Stats(); st.Audio != media.Opus || st.Alt != "" {
+		t.Errorf("%+v", st)
+	}
+	if list := s.sessions.List("room"); len(list) != 1 || !strings.Contains(list[0].Note, "Opus") {
+		t.Errorf("sessions: %+v", list)
+	}
+	viewer := newClient(s)
+	viewer.watch("room")
+	s.eventually("it goes to viewers", func() bool { _, a := viewer.counts(); return a > 30 })
 }
 
 func TestAPublisherWhoVanishesIsNoticed(t *testing.T) {

@@ -42,7 +42,9 @@ func (c *conn) run(ctx context.Context, lib *library) error {
 	case errors.Is(err, errApp):
 		c.linger()
 	case err == nil:
-		err = errNoRole
+		if err = c.broken(); err == nil {
+			err = errNoRole
+		}
 	}
 	return err
 }

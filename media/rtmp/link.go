@@ -196,7 +196,7 @@ func (l *link) status(stream uint32, level, code, description string) error {
 func (l *link) write(b []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failed != nil {
+	if l.failed != nil || len(b) == 0 {
 		return l.failed
 	}
 	if now := time.Now(); now.After(l.writeDL) {
@@ -214,6 +214,13 @@ func (l *link) write(b []byte) error {
 	if l.failed != nil {
 		_ = l.Conn.Close() // its error says nothing more
 	}
+	return l.failed
+}
+
+// broken is the error of the write that failed, nil if none did.
+func (l *link) broken() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.failed
 }
 

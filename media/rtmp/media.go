@@ -78,7 +78,7 @@ func appendRound(b []byte, r *media.Round, stream uint32, server bool) []byte {
 // appendHeaders appends what a decoder needs before the round.
 func appendHeaders(b []byte, h *media.Headers, r *media.Round, stream uint32, server bool) []byte {
 	for _, m := range h.List() {
-		b = appendMedia(b, m, r.Messages[0].Time, stream, server)
+		b = appendMedia(b, m, r.Time(), stream, server)
 	}
 	return b
 }
