@@ -39,7 +39,7 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 	cfg := streamConfig(d.opt.Config)
 	cfg.RTC = rtc.Config{UDP: d.sockets.rtcUDP, TCP: d.sockets.rtcTCP, PublicAddresses: d.opt.Config.Live.PublicAddresses}
 	if cfg.FFmpeg, err = exec.LookPath(cmp.Or(d.opt.Config.Video.FFmpeg, "ffmpeg")); err != nil {
-		cfg.FFmpeg = "" // viewers by WebRTC have no sound until the next start
+		cfg.FFmpeg = "" // the sound of WebRTC stays there, and that of others out of it, until the next start
 	}
 	outgoing := &dial.Dialer{Allow: d.opt.Config.Live.RelayNetworks}
 	d.stream, err = stream.New(cfg, stream.Deps{

@@ -38,7 +38,8 @@ type Config struct {
 	Silence time.Duration
 	// RTC is the port of media by WebRTC; without UDP there is no WebRTC.
 	RTC rtc.Config
-	// FFmpeg makes Opus of AAC for viewers by WebRTC; "": they have no sound.
+	// FFmpeg makes Opus of AAC for viewers by WebRTC, and AAC of the Opus of publishers;
+	// "": such sound is missing.
 	FFmpeg string
 }
 

@@ -23,8 +23,6 @@ const (
 	// of it the decoder leaves out because oggwriter says so, in ticks.
 	aacDelay = 1024
 	opusSkip = 3840
-	// maxADTS is the longest packet (its length has 13 bits).
-	maxADTS = 1<<13 - 1
 	// lenADTS is the length of its header.
 	lenADTS = 7
 )
