@@ -2,8 +2,6 @@ package web
 
 import (
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -238,15 +236,7 @@ func (s *Server) mount(version string) error {
 		doc, err := s.table.OpenAPI(info)
 		return pages.Static("application/json", doc), err
 	}))
-	page := s.once(func() (http.Handler, error) { return pages.Video(videoPage, s.mediaOrigin) })
-	for _, name := range pages.VideoNames() {
-		pattern := "GET " + videoPage + name
-		if name == "" {
-			pattern += "{$}"
-		}
-		s.mux.Handle(pattern, page)
-	}
-	s.mux.HandleFunc("GET "+strings.TrimSuffix(videoPage, "/"), toVideoPage)
+	s.mountPages()
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	s.mux.Handle(ClipPath, s.clipHandler(files))
 	s.mux.HandleFunc("GET /{$}", s.home)
@@ -255,7 +245,9 @@ func (s *Server) mount(version string) error {
 		s.mux.Handle("/sub", s.deps.WebSocket)
 	}
 	for pattern, h := range s.deps.Mount {
-		s.mux.Handle(pattern, h)
+		if pattern != livePage { // mountPages has it
+			s.mux.Handle(pattern, h)
+		}
 	}
 	return nil
 }
@@ -291,25 +283,6 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 	pages.Home(w, pages.HomeView{Name: s.site.Load().Name, Host: b.name(), URL: b.URL(), Language: s.table.Language(r)})
 }
 
-// videoPage is where the page for short videos is. Calls below it are found first.
-const videoPage = "/video/"
-
-// toVideoPage adds the slash. The address is relative: a proxy may have taken a
-// part of it away.
-func toVideoPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Location", path.Base(videoPage)+"/")
-	w.WriteHeader(http.StatusPermanentRedirect)
-}
-
-// mediaOrigin is where videos and covers come from, "" if that is where r went.
-func (s *Server) mediaOrigin(r *http.Request) string {
-	b := s.base(r)
-	if b.direct {
-		return ""
-	}
-	return b.scheme + "://" + b.host
-}
-
 // NotFound answers what is not there, for handlers that are mounted.
 func (s *Server) NotFound(w http.ResponseWriter, r *http.Request) { s.notFound(w, r) }
 
@@ -319,6 +292,9 @@ const maxShownPath = 80
 // notFound answers what nothing else is for: a page for people, the head for
 // programs.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if toPage(w, r) {
+		return
+	}
 	if wantsHTML(r) {
 		pages.NotFound(w, s.site.Load().Name)
 		return
