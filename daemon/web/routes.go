@@ -88,6 +88,7 @@ func (s *Server) routes() []api.Route {
 		api.Handle(post, "/live/key", api.User, "Another key for the caller's live room", s.handleResetLiveKey, tag(tagLive),
 			codes(forbidden, unknown, often), api.About("The old one is good for nothing from now on; who publishes with it goes off air.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
+		api.Handle(get, "/live/mine", api.User, "The caller's live room, open or closed", s.handleLiveMine, tag(tagLive), codes(unknown)),
 		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
 		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
 			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
