@@ -37,9 +37,9 @@ type browser struct {
 	problems []string
 }
 
-// newBrowser starts one, whose user reads that language. What the page complains
+// newBrowser starts one, whose user reads that language, with more options. What the page complains
 // of in the console fails the test.
-func newBrowser(t *testing.T, language string) *browser {
+func newBrowser(t *testing.T, language string, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -55,6 +55,7 @@ func newBrowser(t *testing.T, language string) *browser {
 		chromedp.ExecPath(path), chromedp.Env("LANGUAGE=" + language), chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language),
 		chromedp.UserDataDir(t.TempDir()),
 	}
+	options = append(options, more...)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which root cannot have
 	}

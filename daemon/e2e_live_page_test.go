@@ -7,13 +7,20 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"gtiv/protocol"
 )
 
 // This file goes through the pages for live rooms as people do: a real browser, the
@@ -101,11 +108,207 @@ func TestThePageOfARoomPlaysInEveryWay(t *testing.T) {
 	s.publish(t, key, "-bf", "0")
 	t.Logf("plays %v after ffmpeg was started", b.watches("LL-HLS", 320).Round(time.Millisecond))
 	for _, w := range ways {
-		b.do(chromedp.SetValue(chromedp.CSS(".way"), w.value))
-		eval[bool](b, `document.querySelector(".way").dispatchEvent(new Event("change"))`)
+		b.choose(w.value)
 		took := b.watches(w.name, 320)
-		time.Sleep(5 * time.Second)
 		t.Logf("%s after %v: %s", w.name, took.Round(time.Millisecond), eval[string](b, `document.querySelector(".figures").innerText.replaceAll("\n", " ") + " " + document.querySelector(".stage .live").innerText`))
 		b.shot("desk-dark-" + w.value)
 	}
+}
+
+// enter logs somebody in by the panel of the pages for live rooms.
+func (b *browser) enter(name string) {
+	b.t.Helper()
+	b.tap("#login")
+	b.until(`document.querySelector("#name") && !document.querySelector("#invite")`)
+	b.write("#name", name)
+	b.write("#password", passwordOfAll)
+	b.tapText("dialog form button", "Log in")
+	b.until(`document.querySelector("#top .me") && !document.querySelector("dialog[open]")`)
+}
+
+// chatHas waits until a line of the chat has a text.
+func (b *browser) chatHas(text string) {
+	b.t.Helper()
+	b.until(`[...document.querySelectorAll(".messages li")].some((li) => li.innerText.includes(` + quote(text) + `))`)
+}
+
+func (b *browser) says(text string) {
+	b.t.Helper()
+	b.write("#say", text)
+	b.tapText(".write button", "Send")
+	b.until(`document.querySelector("#say").value === ""`)
+}
+
+// blocks makes requests fail whose address fits.
+func (b *browser) blocks(patterns ...*network.BlockPattern) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		if _, err := cdp.Call(ctx, t, network.Enable, network.EnableParams{}); err != nil {
+			return chromedp.Void{}, err
+		}
+		_, err := cdp.Call(ctx, t, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: patterns})
+		return chromedp.Void{}, err
+	})
+}
+
+func TestTwoPagesOfARoomChat(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	alice := must(s.register("alice"))(t)
+	must(s.register("bob"))(t)
+	id, key := s.openRoom(t, alice, `<img src=x onerror="document.title='hacked'">`)
+	s.publish(t, key, "-bf", "0")
+	guest, owner := newBrowser(t, "en"), newBrowser(t, "en")
+	owner.desk(false)
+	for _, b := range []*browser{guest, owner} {
+		b.allow = append(b.allow, noSuch(403))
+		b.open(s.livePage(id))
+		b.watches("LL-HLS", 320)
+	}
+	owner.enter("alice")
+	owner.says("welcome <b>all</b> 大家好")
+	guest.chatHas("welcome <b>all</b> 大家好")
+	guest.sees("Log in to write")
+	if guest.visible("#say") {
+		t.Error("a guest may write")
+	}
+	guest.enter("bob")
+	guest.says("hello from my phone")
+	owner.chatHas("hello from my phone")
+	if eval[bool](guest, `document.title === "hacked" || document.querySelector("img[src=x]") !== null`) {
+		t.Error("a title was taken for markup")
+	}
+	if n := eval[int](owner, `document.querySelectorAll(".messages .host").length`); n != 1 {
+		t.Errorf("%d messages are the host's", n)
+	}
+	guest.shot("phone-chat")
+	owner.shot("desk-light-chat")
+
+	// The owner keeps order, by keyboard.
+	owner.do(chromedp.Focus(chromedp.CSS(".messages")), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.Enter))
+	owner.sees("Mute for an hour")
+	owner.shot("desk-light-menu")
+	owner.tapText("dialog button", "Delete")
+	guest.until(`!document.querySelector(".messages").innerText.includes("hello from my phone")`)
+	guest.says("again")
+	owner.chatHas("again")
+	owner.do(chromedp.Focus(chromedp.CSS(".messages")), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.Enter))
+	owner.tapText("dialog button", "Mute for an hour")
+	guest.chatHas("was muted")
+	guest.write("#say", "and again")
+	guest.tapText(".write button", "Send")
+	guest.until(`document.querySelector(".chat .bad").innerText !== ""`)
+
+	// Whoever comes later sees what was said; sound is one touch away.
+	late := newBrowser(t, "zh-CN")
+	late.dark(true)
+	late.open(s.livePage(id))
+	late.chatHas("welcome")
+	late.watches("LL-HLS", 320)
+	late.tap(".stage .sound")
+	late.until(`!document.querySelector("video").muted && !document.querySelector("video").paused`)
+	late.sees("登录后发言")
+	late.shot("phone-dark-zh")
+}
+
+// visible says whether something is on screen.
+func (b *browser) visible(css string) bool {
+	b.t.Helper()
+	return eval[bool](b, `document.querySelector(`+quote(css)+`)?.checkVisibility() === true`)
+}
+
+func TestThePageOfARoomGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	alice := must(s.register("alice"))(t)
+	id, key := s.openRoom(t, alice, "on and off")
+	first := s.publish(t, key, "-bf", "0")
+	b := newBrowser(t, "en")
+	b.allow = append(b.allow, noSuch(404), regexp.MustCompile(`net::ERR_`), regexp.MustCompile(`Failed to load resource`))
+	b.blocks(&network.BlockPattern{URLPattern: "*://*:*/*/index.m3u8*", Block: true})
+	b.open(s.livePage(id))
+	t.Logf("HTTP-FLV %v after LL-HLS could not", b.watches("HTTP-FLV", 320).Round(time.Millisecond))
+	b.blocks(&network.BlockPattern{URLPattern: "*://*:*/*/index.m3u8*", Block: true}, &network.BlockPattern{URLPattern: "*://*:*/*.flv*", Block: true})
+	b.do(chromedp.Reload())
+	t.Logf("WebRTC %v after both could not", b.watches("WebRTC", 320).Round(time.Millisecond))
+	b.blocks()
+
+	// The publisher ends, and comes back.
+	first.stop()
+	b.sees("Off air.")
+	s.publish(t, key, "-bf", "0", "-vf", "scale=640:360")
+	t.Logf("plays %v after it is published again", b.watches("LL-HLS", 640).Round(time.Millisecond))
+
+	// What somebody chose is chosen the next time; B-frames cannot go by WebRTC.
+	b.choose("whep")
+	b.watches("WebRTC", 640)
+	b.do(chromedp.Reload())
+	b.watches("WebRTC", 640)
+	second := s.publish(t, key, "-tune", "film", "-bf", "2")
+	b.watches("LL-HLS", 320)
+	second.stop()
+
+	// There is no such room, and a room that is closed.
+	b.open(s.livePage("1000009999"))
+	b.sees(protocol.Text("en", "noSuchLive"))
+}
+
+// choose takes a way to watch from the menu.
+func (b *browser) choose(way string) {
+	b.t.Helper()
+	b.do(chromedp.SetValue(chromedp.CSS(".way"), way))
+	eval[bool](b, `document.querySelector(".way").dispatchEvent(new Event("change"))`)
+}
+
+func TestTheStudioStreamsFromTheBrowser(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	must(s.register("alice"))(t)
+	b := newBrowser(t, "en", chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true))
+	b.allow = append(b.allow, noSuch(404))
+	b.desk(true)
+	studio := "http://" + s.address(portImbiz) + "/live/"
+	b.open(studio)
+	b.sees("Nobody is on air right now.")
+	b.shot("studio-guest")
+	b.enter("alice")
+	b.sees("Your live room")
+	b.write("#title", "From my desk")
+	b.tapText("form button", "Open the room")
+	b.sees("Stream from this browser")
+	b.until(`document.querySelector("#key")?.value.length === 48`)
+	if typ := eval[string](b, `document.querySelector("#key").type`); typ != "password" {
+		t.Errorf("the key is shown: %s", typ)
+	}
+	key := eval[string](b, `document.querySelector("#key").value`)
+	eval[bool](b, `document.addEventListener("copy", () => { window.copied = document.activeElement.value }) === undefined`)
+	b.tapText(".shown:has(#key) button", "Copy")
+	b.sees("Copied.")
+	b.tapText(".shown:has(#key) button", "Show")
+	b.until(`document.querySelector("#key").type === "text"`)
+	b.tap("#reset") // the browser agrees to what is asked
+	b.until(`document.querySelector("#key").value !== ` + quote(key))
+	b.shot("studio-dark")
+
+	b.tap("#go")
+	b.sees("LIVE")
+	b.until(`document.querySelector(".publish .figures").innerText.includes("fps")`)
+	room := eval[string](b, `document.querySelector(".head a").href.match(/\d+\/$/)[0].slice(0, -1)`)
+	flv := "http://" + s.address(portImbiz) + "/live/" + room + ".flv"
+	// Without a bound ffprobe looks at 90 s of a FLV whose sound it does not know.
+	got, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-analyzeduration", "3M", "-show_entries", "stream=codec_name", "-of", "csv=p=0", flv).CombinedOutput()
+	if err != nil || !strings.Contains(string(got), "h264") {
+		t.Errorf("what the browser sends: %s %v", got, err)
+	}
+	b.shot("studio-on-air")
+	viewer := newBrowser(t, "en")
+	viewer.allow = append(viewer.allow, noSuch(404)) // when the stream has ended
+	viewer.open(s.livePage(room))
+	viewer.until(`document.querySelector("video").videoWidth > 300 && document.querySelector(".veil").hidden`)
+	viewer.shot("phone-whip")
+	b.do(chromedp.EmulateViewport(phoneWidth, phoneHeight))
+	b.shot("studio-phone")
+	b.tap("#stop")
+	b.sees("OFF AIR")
+	viewer.sees("Off air.")
 }

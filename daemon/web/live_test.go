@@ -144,7 +144,7 @@ var askers = []string{"", "reader", "muted", "moderator", "owner", "admin"}
 
 func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 	s := newStudio(t)
-	const ok, no, login, none = protocol.CodeOK, protocol.CodeForbidden, protocol.CodeToken, protocol.CodeUnknown
+	const ok, no, login = protocol.CodeOK, protocol.CodeForbidden, protocol.CodeToken
 	everybody, users := []protocol.Code{ok, ok, ok, ok, ok, ok}, []protocol.Code{login, ok, ok, ok, ok, ok}
 	order, owners := []protocol.Code{login, no, no, ok, ok, ok}, []protocol.Code{login, no, no, no, ok, ok}
 	type params = map[string]any
@@ -157,7 +157,7 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"GET /live/list", "", nil, everybody},
 		{"GET /live/history", "", nil, everybody},
 		{"POST /live/create", "", func(params) params { return params{"Title": "mine"} }, users},
-		{"GET /live/mine", "", nil, []protocol.Code{login, none, none, none, ok, none}},
+		{"GET /live/mine", "", nil, []protocol.Code{login, protocol.CodeUnknown, protocol.CodeUnknown, protocol.CodeUnknown, ok, protocol.CodeUnknown}},
 		{"POST /live/edit", "", func(params) params { return params{"Title": "new"} }, owners},
 		{"POST /live/close", "live.close", nil, owners},
 		{"POST /live/chat", "", func(params) params { return params{"Message": "hi"} }, []protocol.Code{login, ok, no, ok, ok, ok}},

@@ -210,9 +210,17 @@ export async function share(title, url) {
   return true;
 }
 
-// copy answers false over plain HTTP: there is no clipboard.
+// copy answers whether it could. Over plain HTTP there is only the old way.
 export async function copy(text, told) {
-  try { await navigator.clipboard.writeText(text); } catch { return false; }
+  try { await navigator.clipboard.writeText(text); } catch {
+    const at = document.activeElement, box = el("textarea", { className: "offscreen", value: text });
+    (document.querySelector("dialog[open]") || document.body).append(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    at?.focus();
+    if (!done) return false;
+  }
   toast(told);
   return true;
 }

@@ -22,15 +22,20 @@ export async function roomInfo(room, token, say) {
 // media is the address of a stream, without what tells the ways to watch it apart.
 export const media = (path) => api("/live/" + path);
 
-// picture answers an image only if it is this server's: others must not learn who
-// looks. Media of the public address are this server's, too; the policy knows it.
-const origins = new Set([location.origin]);
-export function picture(url, props) {
-  if (!url) return null;
+// own answers an address of this server as one of this page's origin: whatever port it
+// names, the same is served here. "" is another's.
+export function own(url) {
   let at;
-  try { at = new URL(url, location.href); } catch { return null; }
-  if (!origins.has(at.origin)) return null;
-  const img = el("img", { src: at.href, alt: "", ...props });
+  try { at = new URL(url, location.href); } catch { return ""; }
+  return at.hostname === location.hostname ? location.origin + at.pathname + at.search : "";
+}
+
+// picture answers an image only if it is this server's: others must not learn who
+// looks.
+export function picture(url, props) {
+  const src = url ? own(url) : "";
+  if (!src) return null;
+  const img = el("img", { src, alt: "", ...props });
   img.onerror = () => img.remove();
   return img;
 }
@@ -44,12 +49,17 @@ export function portrait(name, id, url) {
 
 export const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 
+// many writes a number with the word for one or for more.
+export const many = (n, one, more) => short.format(n || 0) + " " + t(n === 1 ? one : more);
+
 // period writes seconds as a clock does.
 export function period(seconds) {
   const s = Math.max(0, Math.floor(seconds)), two = (n) => String(n).padStart(2, "0");
   return (s >= 3600 ? Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60) : String(Math.floor(s / 60))) + ":" + two(s % 60);
 }
 
+export const size = (bytes) => bytes >= 1e9 ? (bytes / 1e9).toFixed(1) + " GB" : bytes >= 1e6 ? (bytes / 1e6).toFixed(1) + " MB" : Math.ceil(bytes / 1e3) + " kB";
+export const moment = (ms) => new Date(ms).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 export const kbps = (k) => k >= 1000 ? (k / 1000).toFixed(1) + " Mbit/s" : Math.round(k) + " kbit/s";
 
 // codec names a codec as people do.
@@ -60,6 +70,12 @@ export function codec(name) {
   }
   return name || "";
 }
+
+const protocols = { rtmp: "RTMP", rtmps: "RTMPS", whip: "WHIP", hls: "HLS", "ll-hls": "LL-HLS", flv: "HTTP-FLV", "ws-flv": "WebSocket-FLV", whep: "WebRTC" };
+export const protocol = (name) => protocols[name] || name || "";
+
+// onAirMark is what says that something is on air.
+export const onAirMark = () => el("b", { className: "mark" }, t("onAir"));
 
 function loginPanel(signUp) {
   const other = el("button", { type: "button", className: "plain dim", onclick: () => loginPanel(!signUp) }, t(signUp ? "haveAccount" : "noAccount"));
@@ -74,12 +90,12 @@ export function drawTop(here) {
   const link = (name, to) => el("a", { href: api(to), ...(name === here ? { "aria-current": "page" } : {}) }, t(name));
   const who = session ? el("button", { type: "button", className: "plain me", "aria-label": session.name, onclick: mePanel }, face(session.name, session.user))
     : el("button", { type: "button", className: "main", id: "login", onclick: () => page.login() }, t("login"));
-  top.replaceChildren(el("a", { className: "logo", href: api("/live/"), "aria-label": "gtiv" }, el("img", { src: api("/common/icon.svg"), alt: "" })),
-    el("nav", { "aria-label": t("main") }, link("live", "/live/"), link("videos", "/video/")), el("span", { className: "grow" }), who);
+  top.replaceChildren(el("a", { className: "logo", href: api("/live/#/now"), "aria-label": "gtiv" }, el("img", { src: api("/common/icon.svg"), alt: "" })),
+    el("nav", { "aria-label": t("main") }, link("live", "/live/#/now"), link("studio", "/live/#/studio"), link("videos", "/video/")), el("span", { className: "grow" }), who);
 }
 
 function mePanel() {
-  openPanel(session.name, el("a", { className: "row", href: api("/live/") }, t("studio")), el("a", { className: "row", href: api("/video/#/mine") }, t("mine")),
+  openPanel(session.name, el("a", { className: "row", href: api("/live/#/studio"), onclick: closePanel }, t("studio")), el("a", { className: "row", href: api("/video/#/mine") }, t("mine")),
     el("p", {}, el("button", { type: "button", onclick: () => { closePanel(); logout(); } }, t("logout"))));
 }
 

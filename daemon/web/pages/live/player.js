@@ -18,6 +18,7 @@ export class Player {
     this.engine = null;
     this.rests = 0;
     setInterval(() => this.look(), 1000);
+    video.addEventListener("timeupdate", () => this.goesOn());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.moved = performance.now(); this.live(); } });
   }
 
@@ -94,14 +95,23 @@ export class Player {
     this.timer = setTimeout(() => this.attempt(), 1000 * restTimes[Math.min(this.rests++, restTimes.length - 1)]);
   }
 
+  // goesOn notes that pictures move.
+  goesOn() {
+    const v = this.video;
+    if (this.playing || !this.engine || v.readyState < 3 || v.paused) return;
+    const frames = v.getVideoPlaybackQuality?.().totalVideoFrames ?? 2;
+    if (frames < 2 && v.videoWidth > 0) return;
+    this.playing = true;
+    this.began ||= performance.now();
+    this.rests = 0;
+    this.tell("playing", { way: this.way });
+  }
+
   // look sees once a second whether it goes on, and how well.
   async look() {
     const v = this.video, now = performance.now(), turn = this.turn;
     if (!this.engine) return;
     if (v.currentTime !== this.position || v.paused || document.hidden) this.moved = now;
-    if (v.currentTime > this.position && this.position > 0 && v.readyState > 1 && !v.paused) {
-      if (!this.playing) { this.playing = true; this.began ||= now; this.rests = 0; this.tell("playing", { way: this.way }); }
-    }
     this.position = v.currentTime;
     if (now - this.moved > 1000 * (this.began ? stallTime : startTime)) { this.lost("stalled"); return; }
     const q = v.getVideoPlaybackQuality?.() || { totalVideoFrames: 0, droppedVideoFrames: 0 };

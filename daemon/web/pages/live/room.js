@@ -1,9 +1,9 @@
 // The page of one live room: the player, what it plays, and the chat beside it.
 import { t } from "./text.js";
-import { call, el, followButton, icon, needLogin, page, panelOpen, quiet, report, session, share, toast } from "../../common/base.js";
+import { api, call, closePanel, el, followButton, icon, needLogin, openPanel, page, panelOpen, quiet, report, session, share, toast } from "../../common/base.js";
 import { chatBox } from "./chat.js";
 import { possible, ways } from "./engines.js";
-import { codec, drawTop, kbps, media, period, picture, portrait, roomInfo, short, unknown } from "./place.js";
+import { codec, drawTop, kbps, many, media, period, picture, portrait, roomInfo, short, unknown } from "./place.js";
 import { Player } from "./player.js";
 
 const [, token, number] = location.pathname.match(/\/live\/(?:([^/]+)\/)?(\d+)\/$/);
@@ -187,12 +187,16 @@ function drawClock() {
 // --- Who it is, and the chat.
 
 const head = el("div", { className: "owner" }), title = el("h1"), notes = el("ul", { className: "notes dim" });
-const viewers = el("span", { className: "count", title: t("viewers") }, icon("eye"), el("span"));
+const viewers = el("span", { className: "count", role: "img", title: t("viewers") }, icon("eye"), el("span"));
 const heartCount = el("span"), heart = el("button", { type: "button", className: "heart", title: t("heart"), "aria-label": t("heart"), onclick: () => giveHeart() }, icon("like"), heartCount);
 const shareButton = iconButton("share", "share", async () => { await share(info?.Title || "", location.href); });
 const reportButton = iconButton("report", "flag", () => report("live", room));
+const moreButton = iconButton("more", "more", () => {
+  const item = (name, button) => el("button", { type: "button", className: "wide", onclick: () => { closePanel(); button.click(); } }, t(name));
+  openPanel(t("more"), item("share", shareButton), info?.Mine ? null : item("report", reportButton));
+});
 const about = el("section", { className: "about" },
-  el("div", { className: "line" }, head, el("div", { className: "acts" }, viewers, heart, shareButton, reportButton)), title, figures, notes);
+  el("div", { className: "line" }, head, el("div", { className: "acts" }, viewers, heart, shareButton, reportButton, moreButton)), title, figures, notes);
 const chat = chatBox(room, {
   hearts: seenHearts,
   notice(n) {
@@ -206,7 +210,7 @@ let drawn = "";
 function drawAbout() {
   title.textContent = document.title = info.Title;
   viewers.lastChild.textContent = short.format(info.Viewers || 0);
-  viewers.setAttribute("aria-label", (info.Viewers || 0) + " " + t("viewers"));
+  viewers.setAttribute("aria-label", many(info.Viewers, "viewer", "viewers"));
   heart.hidden = info.Hearts === undefined;
   if (!(info.Hearts < hearts.total)) hearts.total = info.Hearts || 0;
   drawHearts();
@@ -216,7 +220,7 @@ function drawAbout() {
   if (now === drawn) return;
   drawn = now;
   head.replaceChildren(portrait(info.Nickname, info.UserId, info.Avatar), el("span", { className: "grow name" }, info.Nickname),
-    info.Mine ? el("a", { className: "button", href: "../".repeat(token ? 2 : 1) }, t("studio")) : followButton(info.UserId, info.IsFollow, look) || "");
+    info.Mine ? el("a", { className: "button", href: api("/live/#/studio") }, t("studio")) : followButton(info.UserId, info.IsFollow, look) || "");
 }
 
 // --- Hearts: they float at once and are sent together.
@@ -277,7 +281,7 @@ async function look() {
   looking = false;
   if (!info) {
     player.stop();
-    veiled(why, el("a", { className: "button", href: "../".repeat(token ? 2 : 1) }, t("others")), session ? null : el("button", { type: "button", onclick: needLogin }, t("login")));
+    veiled(why, el("a", { className: "button", href: api("/live/#/now") }, t("others")), session ? null : el("button", { type: "button", onclick: needLogin }, t("login")));
     document.body.classList.add("nothing");
     return;
   }
@@ -298,7 +302,7 @@ function refuse() {
   veiled(info.Refused || t(followers ? "followersOnly" : "linkOnly"),
     session ? null : el("button", { type: "button", className: "main", onclick: needLogin }, t("login")),
     session && followers && !info.IsFollow ? followButton(info.UserId, info.IsFollow, look) : null,
-    el("a", { className: "button", href: "../".repeat(token ? 2 : 1) }, t("others")));
+    el("a", { className: "button", href: api("/live/#/now") }, t("others")));
 }
 
 function wait() {
