@@ -80,7 +80,11 @@ export function chatBox(room, on) {
   // Messages are reached by arrow keys, their menu by Enter.
   list.onkeydown = (e) => {
     const at = document.activeElement.closest?.("li");
-    if (e.key === "Enter" && at?.message && e.target === at && at.querySelector(".dots")) { messageMenu(at.message); return; }
+    if (e.key === "Enter" && at?.message && e.target === at && at.querySelector(".dots")) {
+      e.preventDefault(); // or the button that gets the focus would be pressed
+      messageMenu(at.message);
+      return;
+    }
     const to = { ArrowUp: at ? at.previousElementSibling : list.lastElementChild, ArrowDown: at?.nextElementSibling }[e.key];
     if (!to) return;
     e.preventDefault();
