@@ -324,3 +324,161 @@ func TestTheStudioStreamsFromTheBrowser(t *testing.T) {
 	b.sees("OFF AIR")
 	viewer.sees("Off air.")
 }
+
+// clockBits is how many bits of the time a frame shows, as boxes from left to right; one
+// tick is a frame.
+const clockBits = 12
+
+// showsTheTime makes each frame show when it was made.
+func showsTheTime() string {
+	f := "setpts=RTCTIME/(TB*1000000),drawbox=w=" + fmt.Sprint(16*clockBits) + ":h=32:color=black:t=fill"
+	for k := range clockBits {
+		f += fmt.Sprintf(",drawbox=x=%d:w=16:h=32:color=white:t=fill:enable='mod(floor(t*25/%d),2)'", 16*k, 1<<k)
+	}
+	return f + ",setpts=N/(25*TB)"
+}
+
+// readsTheTime is a promise of how old the shown pictures are: the middle one of 25, ms.
+const readsTheTime = `new Promise((done) => {
+	const v = document.querySelector("video"), c = new OffscreenCanvas(192, 32).getContext("2d", { willReadFrequently: true }), ages = [];
+	const frame = () => {
+		c.drawImage(v, 0, 0, 192, 32, 0, 0, 192, 32);
+		let tick = 0;
+		for (let k = 0; k < 12; k++) if (c.getImageData(16 * k + 8, 16, 1, 1).data[0] > 128) tick |= 1 << k;
+		ages.push(((Math.floor(Date.now() / 40) - tick) % 4096 + 4096) % 4096 * 40);
+		if (ages.length < 25) v.requestVideoFrameCallback(frame); else done(ages.sort((a, b) => a - b)[12]);
+	};
+	v.requestVideoFrameCallback(frame);
+})`
+
+func TestHowOldThePicturesAre(t *testing.T) {
+	s := newServer(t) // not beside others: this is about time
+	alice := must(s.register("alice"))(t)
+	id, key := s.openRoom(t, alice, "what time is it?")
+	s.publish(t, key, "-bf", "0", "-vf", showsTheTime())
+	b := newBrowser(t, "en")
+	b.open(s.livePage(id))
+	b.watches("LL-HLS", 320)
+	for way, most := range map[string]int{"ll": 3000, "flv": 1000, "whep": 300} {
+		b.choose(way)
+		b.until(fmt.Sprintf(`[...document.querySelectorAll(".figures span")].some((s) => s.innerText === %s) && document.querySelector(".veil").hidden`, quote(map[string]string{"ll": "LL-HLS", "flv": "HTTP-FLV", "whep": "WebRTC"}[way])))
+		time.Sleep(6 * time.Second) // players catch up
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		age, err := chromedp.Run(ctx, chromedp.Evaluate[int](readsTheTime, chromedp.EvalAwaitPromise))
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d ms; the page says %s", way, age, eval[string](b, `document.querySelector(".figures").innerText.split("\n").at(-1)`))
+		if age > 3*most { // a busy machine is slower
+			t.Errorf("%s: pictures are %d ms old, want %d", way, age, most)
+		}
+	}
+}
+
+// serves says whether the server has a call.
+func (s *server) serves(t *testing.T, path string) bool {
+	t.Helper()
+	return strings.Contains(string(must(s.get(person{}, "/openapi.json"))(t).body), quote(path)+":")
+}
+
+func TestTheStudioSaysWhoMayWatch(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	if !s.serves(t, "/live/access") || !s.serves(t, "/live/sessions") {
+		t.Skip("this server has no calls for that yet")
+	}
+	alice := must(s.register("alice"))(t)
+	must(s.register("bob"))(t)
+	id, key := s.openRoom(t, alice, "For some only")
+	s.publish(t, key, "-bf", "0")
+	owner, guest := newBrowser(t, "en"), newBrowser(t, "en")
+	owner.desk(false)
+	for _, b := range []*browser{owner, guest} {
+		b.allow = append(b.allow, noSuch(403), noSuch(404), noSuch(503))
+	}
+	owner.open("http://" + s.address(portImbiz) + "/live/#/studio")
+	owner.enter("alice")
+	owner.until(`document.querySelector(".stats").innerText.includes("H.264") && document.querySelector(".preview video:not(.local)").videoWidth === 320`)
+	guest.open(s.livePage(id))
+	guest.watches("LL-HLS", 320)
+	owner.until(`document.querySelectorAll(".sessions .row").length >= 3`) // the publisher, the guest and herself
+	owner.shot("studio-light-full")
+
+	// Followers only: the guest is put out, logs in, follows and is in.
+	owner.tap("input[name=access][value=followers]")
+	owner.sees("Saved.")
+	guest.sees(protocol.Text("en", "liveFollowersOnly"))
+	guest.shot("phone-refused")
+	guest.tapText(".veil button", "Log in")
+	guest.until(`document.querySelector("#name")`)
+	guest.write("#name", "bob")
+	guest.write("#password", passwordOfAll)
+	guest.tapText("dialog form button", "Log in")
+	guest.tapText(".veil button", "Follow")
+	guest.watches("LL-HLS", 320)
+	guest.tap(".heart")
+	guest.tap(".heart")
+	owner.until(`document.querySelector(".counts").innerText.includes("2 hearts")`)
+
+	// By a link: whoever has it, and nobody else.
+	owner.tap("input[name=access][value=link]")
+	owner.sees("Saved.")
+	owner.tapText("button", "Make a link")
+	owner.until(`document.querySelector("#link")?.value.includes("/live/")`)
+	link := eval[string](owner, `document.querySelector("#link").value`)
+	other := newBrowser(t, "en")
+	other.allow = append(other.allow, noSuch(404), noSuch(403), noSuch(503))
+	other.open(s.livePage(id))
+	other.sees(protocol.Text("en", "noSuchLive"))
+	other.open(link)
+	other.watches("LL-HLS", 320)
+	for _, w := range ways {
+		other.choose(w.value)
+		other.watches(w.name, 320)
+	}
+	owner.shot("studio-light-link")
+
+	// Somebody is sent away.
+	owner.until(`[...document.querySelectorAll(".sessions .row")].some((r) => r.innerText.includes("WebRTC") || r.innerText.includes("HLS"))`)
+	other.choose("flv")
+	other.watches("HTTP-FLV", 320)
+	kick := `[...document.querySelectorAll(".sessions .row")].find((r) => r.innerText.includes("HTTP-FLV") && r.innerText.includes("Guest"))?.querySelector("button")`
+	owner.until(kick)
+	eval[bool](owner, kick+".click() === undefined")
+	owner.sees("Sent away.")
+	other.until(`!document.querySelector(".veil").hidden`)
+}
+
+func TestTheStudioShowsRecordings(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	if !s.serves(t, "/live/record/list") {
+		t.Skip("this server has no calls for that yet")
+	}
+	alice := must(s.register("alice"))(t)
+	_, key := s.openRoom(t, alice, "For the record")
+	b := newBrowser(t, "en")
+	b.desk(true)
+	b.open("http://" + s.address(portImbiz) + "/live/#/studio")
+	b.enter("alice")
+	b.sees("Nothing was recorded yet.")
+	b.do(chromedp.SetValue(chromedp.CSS("#record"), "mp4"))
+	eval[bool](b, `document.querySelector("#record").dispatchEvent(new Event("change"))`)
+	b.sees("Saved.")
+	p := s.publish(t, key, "-bf", "0")
+	b.sees("being recorded")
+	time.Sleep(4 * time.Second)
+	p.stop()
+	b.until(`[...document.querySelectorAll(".recording button")].some((e) => e.innerText === "Play")`)
+	eval[bool](b, `document.querySelector(".recording").scrollIntoView() === undefined`)
+	b.shot("studio-recordings")
+	b.tapText(".recording button", "Play")
+	b.until(`document.querySelector(".recorded").videoWidth === 320 && document.querySelector(".recorded").currentTime > 0.5`)
+	b.tap(`dialog [aria-label="Close"]`)
+	b.tapText(".recording button", "Publish")
+	b.tapText("dialog form button", "Publish")
+	b.sees("Published as a short video")
+	b.tapText(".recording button", "Delete")
+	b.until(`!document.querySelector(".recording")`)
+}

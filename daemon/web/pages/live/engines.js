@@ -48,8 +48,9 @@ function rate() {
 
 function playHls(video, url, low, fail) {
   const hls = new Hls({
-    enableWorker: false, lowLatencyMode: low, maxLiveSyncPlaybackRate: low ? 1.5 : 1, liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 6,
-    liveDurationInfinity: true, backBufferLength: 10, maxBufferLength: 20,
+    // A second is five parts: what the playlist allows at least, half of that, stalls often.
+    ...(low ? { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5, liveSyncDuration: 1, liveMaxLatencyDuration: 6 } : { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 6 }),
+    enableWorker: false, liveDurationInfinity: true, backBufferLength: 10, maxBufferLength: 20,
   });
   const came = rate(), codecs = {};
   let mended = 0;

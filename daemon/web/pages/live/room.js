@@ -129,6 +129,7 @@ function happened(what, d) {
       veiled("");
       sound.hidden = !video.muted || Boolean(kept.quiet);
       if (kept.heard && video.muted) hear();
+      setTimeout(look, 1500); // it counts as a viewer now
       wake();
       break;
     case "blocked":
@@ -167,15 +168,16 @@ function drawWays() {
 
 function measured(f) {
   const span = edge.querySelector("span"), behind = f.latency || 0;
-  span.textContent = f.playing && behind > 0 ? " −" + behind.toFixed(1) + " s" : "";
-  edge.setAttribute("aria-label", t("onAir") + (f.playing ? ", " + behind.toFixed(1) + " " + t("behind") : ""));
+  const seconds = behind < 0.1 ? "< 0.1" : behind.toFixed(1);
+  span.textContent = f.playing && behind > 0 ? seconds + " s" : "";
+  edge.setAttribute("aria-label", t("onAir") + (f.playing ? ", " + seconds + " " + t("behind") : ""));
   edge.classList.toggle("late", behind > (f.way === "ts" ? 15 : 5));
   stage.classList.toggle("tall", f.height > f.width);
   if (!f.playing) return;
   figures.replaceChildren(...[
     f.width ? f.width + "×" + f.height : "", f.fps >= 1 ? Math.round(f.fps) + " fps" : "", f.bps ? kbps(f.bps / 1000) : "",
     [codec(f.video), codec(f.audio)].filter(Boolean).join(" + "), f.dropped > 0 ? f.dropped + " " + t("dropped") : "",
-    t("way_" + f.way), behind > 0 ? "≈ " + behind.toFixed(1) + " s" : "",
+    t("way_" + f.way), behind > 0 ? t("behindShort") + " " + seconds + " s" : "",
   ].filter(Boolean).map((text) => el("span", {}, text)));
   drawClock();
 }

@@ -183,7 +183,7 @@ function show() {
   closePanel();
   view.replaceChildren();
   const here = location.hash === "#/now" || !session && location.hash !== "#/studio" ? "live" : "studio";
-  view.className = here;
+  view.className = here === "live" ? "now" : "studio";
   document.title = t(here === "live" ? "live" : "studio");
   drawTop(here);
   if (here === "live") nowPage();

@@ -7,7 +7,7 @@ learn({
   en: {
     access: "Who may watch", access_followers: "My followers", access_followers_more: "Others are told to follow you.", access_link: "Who has a link",
     access_link_more: "The room is in no list.", access_open: "Everybody", access_open_more: "The room is in the list.", aDay: "a day", add: "Add",
-    addModerator: "User name of a moderator", asVideo: "Published as a short video", audioCodec: "Sound", auto: "Automatic", behind: "seconds behind",
+    addModerator: "User name of a moderator", asVideo: "Published as a short video", audioCodec: "Sound", auto: "Automatic", behind: "seconds behind", behindShort: "latency",
     bFrames: "B-frames", bitrate: "Bitrate", by: "Sent by", camera: "Camera", cannotPlay: "The stream cannot be played right now. Trying again …",
     chat: "Chat", chatClosed: "The chat is closed.", closeRoom: "Close the room", connecting: "Connecting …", copiedText: "Copied.", copy: "Copy",
     copyWithKey: "Copy with my key", coverElsewhere: "Pictures of this site are kept elsewhere; the room gets one of its stream.",
@@ -52,7 +52,7 @@ learn({
   zh: {
     access: "谁可以观看", access_followers: "我的粉丝", access_followers_more: "其他人会看到需要先关注你。", access_link: "持有链接的人", access_link_more: "直播间不会出现在任何列表中。",
     access_open: "所有人", access_open_more: "直播间会出现在列表中。", aDay: "一天", add: "添加", addModerator: "管理员的用户名", asVideo: "已发布为短视频", audioCodec: "音频",
-    auto: "自动", behind: "秒延迟", bFrames: "B 帧", bitrate: "码率", by: "推流协议", camera: "摄像头", cannotPlay: "暂时无法播放，正在重试……", chat: "聊天",
+    auto: "自动", behind: "秒延迟", behindShort: "延迟", bFrames: "B 帧", bitrate: "码率", by: "推流协议", camera: "摄像头", cannotPlay: "暂时无法播放，正在重试……", chat: "聊天",
     chatClosed: "聊天已关闭。", closeRoom: "关闭直播间", connecting: "正在连接……", copiedText: "已复制。", copy: "复制", copyWithKey: "复制（含密钥）",
     coverElsewhere: "本站图片存放在别处，封面将使用直播截图。", coverFile: "封面图片（默认使用直播截图）", createRoom: "开通直播间", deviceBusy: "摄像头或麦克风正被其他程序使用。", download: "下载",
     dropped: "丢帧", edit: "修改", ended: "直播已结束。", ffmpegMore: "FILE 是文件或设备，KEY 是推流密钥。", flv: "FLV", followersOnly: "仅粉丝可观看。", frames: "帧率",
