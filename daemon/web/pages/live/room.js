@@ -300,6 +300,7 @@ async function look() {
 // refuse says why one may not watch, and what helps.
 function refuse() {
   if (player.active) player.stop();
+  figures.replaceChildren();
   const followers = info.Access === "followers";
   veiled(info.Refused || t(followers ? "followersOnly" : "linkOnly"),
     session ? null : el("button", { type: "button", className: "main", onclick: needLogin }, t("login")),

@@ -99,7 +99,7 @@ export function viewersCard(room) {
       drawn = now;
       list.replaceChildren(...rep.List.slice(0, shownSessions).map((s) => el("div", { className: "row" },
         el("span", { className: "grow" }, el("b", {}, s.Nickname || s.User || s.Address || t("guest")), " ", s.Publish ? el("b", { className: "badge host" }, t("publisher")) : null,
-          el("div", { className: "dim" }, [protocol(s.Protocol), period((Date.now() - s.Began) / 1000), size(s.Bytes), s.Note].filter(Boolean).join(" · "))),
+          el("div", { className: "dim" }, [protocol(s.Protocol), period((Date.now() - s.Began) / 1000), s.Bytes ? size(s.Bytes) : "", s.Note].filter(Boolean).join(" · "))),
         el("button", { type: "button", onclick: async () => {
           if (await call("POST", "/live/kick", { RoomId: room, Id: s.Id })) toast(t("kicked"));
         } }, t("kick")))));
