@@ -104,6 +104,9 @@ func TestThePageOfARoomPlaysInEveryWay(t *testing.T) {
 	alice := must(s.register("alice"))(t)
 	id, key := s.openRoom(t, alice, "Morning walk")
 	b := newBrowser(t, "en")
+	if !s.serves(t, "/live/info") {
+		b.allow = append(b.allow, noSuch(404))
+	}
 	b.desk(true)
 	b.open(s.livePage(id))
 	b.sees("Off air.")
@@ -166,6 +169,9 @@ func TestTwoPagesOfARoomChat(t *testing.T) {
 	owner.desk(false)
 	for _, b := range []*browser{guest, owner} {
 		b.allow = append(b.allow, noSuch(403))
+		if !s.serves(t, "/live/info") {
+			b.allow = append(b.allow, noSuch(404))
+		}
 		b.open(s.livePage(id))
 		b.watches("LL-HLS", 320)
 	}
@@ -205,6 +211,7 @@ func TestTwoPagesOfARoomChat(t *testing.T) {
 
 	// Whoever comes later sees what was said; sound is one touch away.
 	late := newBrowser(t, "zh-CN")
+	late.allow = guest.allow
 	late.dark(true)
 	late.open(s.livePage(id))
 	late.chatHas("welcome")
@@ -357,6 +364,7 @@ func TestHowOldThePicturesAre(t *testing.T) {
 	id, key := s.openRoom(t, alice, "what time is it?")
 	s.publish(t, key, "-bf", "0", "-vf", showsTheTime())
 	b := newBrowser(t, "en")
+	b.allow = append(b.allow, noSuch(404))
 	b.open(s.livePage(id))
 	b.watches("LL-HLS", 320)
 	for way, most := range map[string]int{"ll": 3000, "flv": 1000, "whep": 300} {
@@ -459,6 +467,7 @@ func TestTheStudioShowsRecordings(t *testing.T) {
 	alice := must(s.register("alice"))(t)
 	_, key := s.openRoom(t, alice, "For the record")
 	b := newBrowser(t, "en")
+	b.allow = append(b.allow, noSuch(404)) // a stream that has ended
 	b.desk(true)
 	b.open("http://" + s.address(portImbiz) + "/live/#/studio")
 	b.enter("alice")

@@ -15,6 +15,7 @@ export async function roomInfo(room, token, say) {
   const list = told[1] === unknown && !token ? await call("GET", "/live/list", {}, quiet) : null;
   const item = list?.List.find((r) => r.RoomId === String(room));
   if (item) return { ...item, Path: item.RoomId, MayWatch: true, Mine: item.UserId === session?.user, Notes: [] };
+  if (list) told[0] = t("noSuchRoom");
   say(...told);
   return null;
 }
