@@ -132,6 +132,10 @@ function happened(what, d) {
       setTimeout(look, 1500); // it counts as a viewer now
       wake();
       break;
+    case "idle":
+      if (info?.MayWatch) wait();
+      pollLater();
+      break;
     case "blocked":
       veiled(t("touchToPlay"), el("button", { type: "button", className: "main", onclick: () => player.resume() }, t("play")));
       break;
@@ -315,9 +319,14 @@ function wait() {
   clock.textContent = edge.querySelector("span").textContent = "";
 }
 
+let timer = 0;
 async function poll() {
   if (!document.hidden) await look();
-  setTimeout(poll, (info?.State === 1 ? pollOn : pollOff) * (0.8 + 0.4 * Math.random()));
+  pollLater();
+}
+function pollLater() {
+  clearTimeout(timer);
+  timer = setTimeout(poll, (info?.State === 1 ? pollOn : pollOff) * (0.8 + 0.4 * Math.random()));
 }
 document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 

@@ -1,6 +1,6 @@
 // The bar at the bottom, and the way to the login and back.
 import { t } from "./text.js";
-import { call, el, page, quiet, session } from "../common/base.js";
+import { api, call, el, page, quiet, session } from "../common/base.js";
 
 let returnTo = "#/feed"; // after logging in
 export const afterLogin = () => { location.hash = returnTo; returnTo = "#/feed"; };
@@ -18,7 +18,7 @@ export async function drawNav() {
   const notices = item("notices");
   const nav = document.getElementById("nav"), turn = ++drawn;
   nav.setAttribute("aria-label", t("main"));
-  nav.replaceChildren(item("feed"), item("search"), item("upload"), ...(session ? [notices, item("mine")] : [item("login")]));
+  nav.replaceChildren(item("feed"), el("a", { href: api("/live/#/now") }, t("live")), item("search"), item("upload"), ...(session ? [notices, item("mine")] : [item("login")]));
   if (!session) return;
   const rep = await call("GET", "/notice/list", {}, quiet);
   if (rep && rep.Unread > 0 && turn === drawn) {
