@@ -6,15 +6,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -390,20 +386,13 @@ func TestHowOldThePicturesAre(t *testing.T) {
 
 func TestThePageOfARoomWorksUnderAnotherAddress(t *testing.T) {
 	t.Parallel()
-	var target atomic.Pointer[url.URL]
-	proxy := httptest.NewServer(http.StripPrefix("/gtiv", &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target.Load())
-		r.SetXForwarded()
-	}}))
-	defer proxy.Close()
-	s := newServer(t, "GTIV_SITE_PUBLIC_URL="+proxy.URL+"/gtiv")
-	target.Store(must(url.Parse("http://" + s.address(portImbiz)))(t))
+	s, public := behindProxy(t)
 	alice := must(s.register("alice"))(t)
 	_, key := s.openRoom(t, alice, "over the proxy")
 	s.publish(t, key, "-bf", "0", "-vf", "scale=180:320")
 	b := newBrowser(t, "en")
 	b.allow = append(b.allow, noSuch(404), regexp.MustCompile(`/favicon\.ico$`))
-	b.open(proxy.URL + "/gtiv/live")
+	b.open(public + "/live")
 	b.tapText(".rooms b", "over the proxy")
 	b.watches("LL-HLS", 180)
 	b.enter("alice")

@@ -26,11 +26,11 @@ func (s *Server) mountPages() {
 	assets("common", commonFiles)
 	assets("video", videoPage)
 	assets("live", liveFiles)
-	document := func(name string, up int) http.Handler {
-		return s.once(func() (http.Handler, error) { return pages.Document(name, up, s.pagePolicy) })
+	document := func(folder, script string, up int) http.Handler {
+		return s.once(func() (http.Handler, error) { return pages.Document(folder, script, up, s.pagePolicy) })
 	}
-	s.mux.Handle("GET "+videoPage+"{$}", document("video/index", 0))
-	s.mux.Handle("GET "+livePage+"{$}", document("live/index", 0))
+	s.mux.Handle("GET "+videoPage+"{$}", document("video", "app.js", 0))
+	s.mux.Handle("GET "+livePage+"{$}", document("live", "studio.js", 0))
 	for _, page := range []string{videoPage, livePage} {
 		s.mux.HandleFunc("GET "+strings.TrimSuffix(page, "/"), s.notFound) // adds the slash
 	}
@@ -39,7 +39,7 @@ func (s *Server) mountPages() {
 	if streams == nil {
 		streams = http.HandlerFunc(s.notFound)
 	}
-	room, signed := document("live/room", 1), document("live/room", 2)
+	room, signed := document("live", "room.js", 1), document("live", "room.js", 2)
 	s.mux.HandleFunc(livePage, func(w http.ResponseWriter, r *http.Request) {
 		m := roomPage.FindStringSubmatch(r.URL.Path)
 		switch {

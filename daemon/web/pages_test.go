@@ -146,7 +146,7 @@ func TestThePagesOfLiveRoomsAreServed(t *testing.T) {
 		}
 	}
 	for _, at := range []string{
-		"/live/_/", "/live/_/room.html", "/live/_/nothing.js", "/live/x/", "/live/0/", "/live/1/2/3/", "/live/12345678901/", "/live/1000000001.flv",
+		"/live/_/", "/live/_/index.html", "/live/_/nothing.js", "/live/x/", "/live/0/", "/live/1/2/3/", "/live/12345678901/", "/live/1000000001.flv",
 		"/live/tok/1000000001.flv", "/live/1000000001/index.m3u8", "/common/base.go", "/common/",
 	} {
 		if w := s.do("GET", at, ""); w.Code != 404 || w.Header().Get("Location") != "" {

@@ -75,17 +75,19 @@ func Assets(folder, prefix string, notFound http.HandlerFunc) (http.Handler, err
 // connection, "" for none.
 type Policy struct{ Media, Sockets string }
 
-// Document serves the HTML of a page: "video/index", "live/index" or "live/room".
-// Its addresses that begin with "./" are relative to up folders above the request's.
-func Document(name string, up int, policy func(r *http.Request) Policy) (http.Handler, error) {
-	data, err := scripted.ReadFile(name + ".html")
+// Document serves the HTML of a page, that of the folder "video" or "live", with the
+// script that makes it. Its addresses that begin with "./" are relative to up folders
+// above the request's.
+func Document(folder, script string, up int, policy func(r *http.Request) Policy) (http.Handler, error) {
+	data, err := scripted.ReadFile(folder + "/index.html")
 	if err != nil {
 		return nil, fmt.Errorf("read a page: %w", err)
 	}
+	data = bytes.Replace(data, []byte(`SCRIPT`), []byte(script), 1)
 	if up > 0 {
 		data = bytes.ReplaceAll(data, []byte(`="./`), []byte(`="`+strings.Repeat("../", up)))
 	}
-	a, err := newAsset(name, typeHTML, data)
+	a, err := newAsset(script, typeHTML, data)
 	if err != nil {
 		return nil, err
 	}
