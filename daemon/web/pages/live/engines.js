@@ -31,6 +31,7 @@ function empty(video) {
   video.srcObject = null;
   video.removeAttribute("src");
   video.load();
+  video.playbackRate = 1;
 }
 
 // rate makes bits per second of bytes that come now and then.
@@ -46,10 +47,12 @@ function rate() {
   };
 }
 
+const lateHls = 8; // seconds
+
 function playHls(video, url, low, fail) {
   const hls = new Hls({
-    // A second is five parts: what the playlist allows at least, half of that, stalls often.
-    ...(low ? { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5, liveSyncDuration: 1, liveMaxLatencyDuration: 6 } : { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 6 }),
+    // With low latency the playlist says how far behind it is safe.
+    ...(low ? { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5 } : { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 6 }),
     enableWorker: false, liveDurationInfinity: true, backBufferLength: 10, maxBufferLength: 20,
   });
   const came = rate(), codecs = {};
@@ -72,7 +75,10 @@ function playHls(video, url, low, fail) {
   return {
     stop() { video.onended = null; hls.destroy(); empty(video); },
     live() { if (hls.liveSyncPosition > video.currentTime) video.currentTime = hls.liveSyncPosition; },
-    figures: async () => ({ bps: came.bps(), ...codecs, latency: hls.latency || ahead(video) }),
+    async figures() {
+      if (low && hls.latency > lateHls && !video.paused) this.live(); // too much to catch up with by playing faster
+      return { bps: came.bps(), ...codecs, latency: hls.latency || ahead(video) };
+    },
   };
 }
 
@@ -103,7 +109,7 @@ function playFlv(video, url, fail) {
   p.attachMediaElement(video);
   p.load();
   return {
-    stop() { p.destroy(); empty(video); video.playbackRate = 1; },
+    stop() { p.destroy(); empty(video); },
     live() { const more = ahead(video); if (more > 0.8) video.currentTime += more - 0.3; },
     figures: async () => ({ bps: speed, ...codecs, latency: ahead(video) }),
   };
