@@ -37,7 +37,7 @@ type browser struct {
 	problems []string
 }
 
-// newBrowser starts one, whose user reads that language. What the page complains
+// newBrowser starts one, whose user reads that language, with more options. What the page complains
 // of in the console fails the test.
 func newBrowser(t *testing.T, language string, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()

@@ -4,6 +4,8 @@ package daemon_test
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -308,30 +310,39 @@ func TestThePageDoesWhatPeopleDoWithVideos(t *testing.T) {
 	b.sees(protocol.Text("en", "noSuchVideo")) // it is hers alone
 }
 
+// behindProxy starts a server behind a proxy that takes a part of the path away, as
+// people set them up, and answers the address that the world knows.
+func behindProxy(t *testing.T) (s *server, public string) {
+	t.Helper()
+	var target atomic.Pointer[url.URL]
+	proxy := httptest.NewUnstartedServer(http.StripPrefix("/gtiv", &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target.Load()); r.SetXForwarded() },
+		FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), // viewers leave
+	}))
+	proxy.Start()
+	t.Cleanup(proxy.Close)
+	public = proxy.URL + "/gtiv"
+	s = newServer(t, "GTIV_SITE_PUBLIC_URL="+public)
+	target.Store(must(url.Parse("http://" + s.address(portImbiz)))(t))
+	return s, public
+}
+
 func TestThePageWorksUnderAnotherAddress(t *testing.T) {
 	t.Parallel()
-	var target atomic.Pointer[url.URL]
-	// A proxy that takes the path away, as people set them up.
-	proxy := httptest.NewServer(http.StripPrefix("/gtiv", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target.Load())
-		r.SetXForwarded()
-	}}))
-	defer proxy.Close()
-	s := newServer(t, "GTIV_SITE_PUBLIC_URL="+proxy.URL+"/gtiv")
-	target.Store(must(url.Parse("http://" + s.address(portImbiz)))(t))
+	s, public := behindProxy(t)
 	alice := must(s.register("alice"))(t)
 	id, _ := s.uploadClip(t, alice, clipFile(t, 4, 1), "title", "over the proxy")
 
 	b := newBrowser(t, "zh-CN")
 	b.allow = append(b.allow, regexp.MustCompile(`/favicon\.ico$`)) // the proxy has none
-	b.open(proxy.URL + "/gtiv/")
+	b.open(public + "/")
 	b.tap(`a[href="video/"]`)
 	b.sees("推荐")
 	if lang := eval[string](b, "document.documentElement.lang"); lang != "zh" {
 		t.Errorf("language %q", lang)
 	}
 	b.plays()
-	b.open(proxy.URL + "/gtiv/video#/register") // without the slash
+	b.open(public + "/video#/register") // without the slash
 	b.until(`document.querySelector("#invite")`)
 	b.write("#name", "bob")
 	b.write("#password", passwordOfAll)

@@ -81,6 +81,12 @@ func (s *Service) ownRoom(ctx context.Context, c Caller, room int64) (int64, err
 	return r.ID, liveError(err)
 }
 
+// Own answers the caller's room, which may be closed. Code: CodeUnknown.
+func (s *Service) Own(ctx context.Context, c Caller) (store.LiveRoom, error) {
+	r, err := s.store.LiveOf(ctx, c.User)
+	return r, liveError(err)
+}
+
 // offAir ends the stream of a room.
 func (s *Service) offAir(room int64) {
 	if s.deps.OffAir != nil {

@@ -194,6 +194,7 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"GET /live/list", "", nil, everybody},
 		{"GET /live/history", "", nil, everybody},
 		{"POST /live/create", "", func(params) params { return params{"Title": "mine"} }, users},
+		{"GET /live/mine", "", nil, []protocol.Code{login, protocol.CodeUnknown, protocol.CodeUnknown, protocol.CodeUnknown, ok, protocol.CodeUnknown}},
 		{"POST /live/edit", "", func(params) params { return params{"Title": "new"} }, owners},
 		{"POST /live/close", "live.close", nil, owners},
 		{"POST /live/chat", "", func(params) params { return params{"Message": "hi"} }, []protocol.Code{login, ok, no, ok, ok, ok}},

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -59,7 +61,7 @@ func TestThePageForVideosIsServed(t *testing.T) {
 	s := newSite(t)
 	w := s.do("GET", "/video/", "")
 	h := w.Header()
-	want := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self' blob:; base-uri 'none'; " +
+	want := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws://gtiv.example:2015 wss://gtiv.example:2015; img-src 'self'; media-src 'self' blob:; base-uri 'none'; " +
 		"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 	if w.Code != 200 || h.Get("Content-Security-Policy") != want || h.Get("Referrer-Policy") != "no-referrer" ||
 		h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Cache-Control") != "no-cache" {
@@ -72,6 +74,9 @@ func TestThePageForVideosIsServed(t *testing.T) {
 	}
 	for _, m := range append(names, []string{"", ""}) {
 		at := "/video/" + m[1]
+		if shared, ok := strings.CutPrefix(m[1], "../"); ok {
+			at = "/" + shared
+		}
 		plain, packed := s.do("GET", at, ""), s.do("GET", at, "", "Accept-Encoding", "deflate, gzip")
 		zipped, err := gzip.NewReader(packed.Body)
 		if err != nil {
@@ -85,7 +90,7 @@ func TestThePageForVideosIsServed(t *testing.T) {
 			t.Errorf("%s unchanged: %d, etags %s %s", at, again.Code, etag, plain.Header().Get("Etag"))
 		}
 		cache := "no-cache"
-		if strings.Contains(m[1], "hls.light-") {
+		if strings.Contains(m[1], "hls-") {
 			cache = "public, max-age=31536000, immutable"
 		}
 		if got := plain.Header().Get("Cache-Control"); got != cache {
@@ -107,44 +112,98 @@ func TestThePageForVideosIsServed(t *testing.T) {
 	if err := s.SetSite(web.Site{PublicURL: "https://v.example/gtiv"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"connect-src 'self' https://v.example;", "img-src 'self' https://v.example;", "media-src 'self' blob: https://v.example;", "script-src 'self';"} {
+	for _, part := range []string{"connect-src 'self' https://v.example ws://gtiv.example:2015", "img-src 'self' https://v.example;", "media-src 'self' blob: https://v.example;", "script-src 'self';"} {
 		if csp := s.do("GET", "/video/", "").Header().Get("Content-Security-Policy"); !strings.Contains(csp, part) {
 			t.Errorf("no %q in %q", part, csp)
 		}
 	}
 }
 
-// The scripts of the page never make markup of texts, nor do they name other hosts.
-func TestThePageForVideosIsCareful(t *testing.T) {
-	careless := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|https?://|setAttribute\("style"| style="| on\w+="`)
-	svg := "http://www.w3.org/2000/svg" // a name, not an address
-	files, err := filepath.Glob("pages/video/*")
-	if err != nil || len(files) < 8 {
-		t.Fatal(files, err)
-	}
-	known := map[string]bool{}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+func TestThePagesOfLiveRoomsAreServed(t *testing.T) {
+	s := newSite(t)
+	for at, up := range map[string]string{"/live/": "./", "/live/1000000001/": "../", "/live/a.token-of_some/1000000001/": "../../"} {
+		w := s.do("GET", at, "")
+		csp := w.Header().Get("Content-Security-Policy")
+		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(csp, "script-src 'self';") || strings.Contains(csp, "worker") {
+			t.Errorf("%s: %d %v", at, w.Code, w.Header())
 		}
-		if text := strings.ReplaceAll(string(b), svg, ""); !strings.Contains(file, "hls.") && careless.MatchString(text) {
-			t.Errorf("%s: %s", file, careless.FindString(text))
+		names := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(w.Body.String(), -1)
+		if len(names) < 6 {
+			t.Errorf("%s names %v", at, names)
 		}
-		if strings.HasSuffix(file, "text.js") {
-			en, zh, _ := strings.Cut(string(b), "zh: {")
-			for _, m := range regexp.MustCompile(`(\w+): "`).FindAllStringSubmatch(en, -1) {
-				known[m[1]] = true
-				if !strings.Contains(zh, m[1]+`: "`) {
-					t.Errorf("no Chinese word for %s", m[1])
-				}
+		for _, m := range names {
+			if !strings.HasPrefix(m[1], up) {
+				t.Errorf("%s names %s", at, m[1])
+			}
+			if file := s.do("GET", path.Join(at, m[1]), ""); file.Code != 200 || strings.HasPrefix(file.Header().Get("Content-Type"), "text/html") {
+				t.Errorf("%s in %s: %d", m[1], at, file.Code)
 			}
 		}
 	}
-	for _, file := range files {
-		if b, _ := os.ReadFile(file); strings.HasSuffix(file, ".js") && !strings.Contains(file, "hls.") {
-			for _, m := range regexp.MustCompile(`\b(?:t|field|item|sideButton|toggle)\("(\w+)"`).FindAllStringSubmatch(string(b), -1) {
-				if !known[m[1]] {
+	for at, to := range map[string]string{"/live": "live/", "/live/1000000001": "1000000001/", "/live/tok/1000000001": "1000000001/"} {
+		if w := s.do("GET", at, ""); w.Code != 308 || w.Header().Get("Location") != to {
+			t.Errorf("%s: %d %s", at, w.Code, w.Header().Get("Location"))
+		}
+	}
+	for _, at := range []string{
+		"/live/_/", "/live/_/index.html", "/live/_/nothing.js", "/live/x/", "/live/0/", "/live/1/2/3/", "/live/12345678901/", "/live/1000000001.flv",
+		"/live/tok/1000000001.flv", "/live/1000000001/index.m3u8", "/common/base.go", "/common/",
+	} {
+		if w := s.do("GET", at, ""); w.Code != 404 || w.Header().Get("Location") != "" {
+			t.Errorf("%s: %d", at, w.Code)
+		}
+	}
+	if w := s.do("POST", "/live/1000000001/", ""); w.Code != 404 {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+// wordsOf finds the words that a page has in English; each must have a Chinese one.
+func wordsOf(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	en, zh, _ := strings.Cut(string(b), "zh: {")
+	for _, m := range regexp.MustCompile(`(\w+): "`).FindAllStringSubmatch(en, -1) {
+		known[m[1]] = true
+		if !regexp.MustCompile(`\b` + m[1] + `: "`).MatchString(zh) {
+			t.Errorf("%s: no Chinese word for %s", file, m[1])
+		}
+	}
+	return known
+}
+
+// The scripts of the pages never make markup of texts, nor do they name other hosts.
+func TestThePagesWithScriptsAreCareful(t *testing.T) {
+	careless := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|https?://|setAttribute\("style"| style="| on\w+="`)
+	words := regexp.MustCompile(`(?:^|[^.\w])(?:t|field|item|sideButton|toggle|iconButton)\("(\w+)"[,)]`)
+	svg := "http://www.w3.org/2000/svg" // a name, not an address
+	common := wordsOf(t, "pages/common/text.js")
+	for folder, least := range map[string]int{"common": 5, "video": 7, "live": 7} {
+		files, err := filepath.Glob("pages/" + folder + "/*")
+		if err != nil || len(files) < least {
+			t.Fatal(files, err)
+		}
+		known := maps.Clone(common)
+		if folder != "common" {
+			maps.Copy(known, wordsOf(t, "pages/"+folder+"/text.js"))
+		}
+		for _, file := range files {
+			if strings.Contains(file, "hls") || strings.Contains(file, "mpegts") {
+				continue // others'
+			}
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := strings.ReplaceAll(string(b), svg, ""); careless.MatchString(text) {
+				t.Errorf("%s: %s", file, careless.FindString(text))
+			}
+			for _, m := range words.FindAllStringSubmatch(string(b), -1) {
+				if strings.HasSuffix(file, ".js") && !known[m[1]] {
 					t.Errorf("%s: there is no word %s", file, m[1])
 				}
 			}

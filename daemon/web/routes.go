@@ -2,8 +2,6 @@ package web
 
 import (
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +97,7 @@ func (s *Server) routes() []api.Route {
 		api.Handle(post, "/live/link", api.User, "A link by which everybody may watch a live room", s.handleLiveLink, tag(tagLive),
 			codes(forbidden, unknown, bad), api.About("Its owner may, and system administrators.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
+		api.Handle(get, "/live/mine", api.User, "The caller's live room, open or closed", s.handleLiveMine, tag(tagLive), codes(unknown)),
 		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
 		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
 			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
@@ -259,15 +258,7 @@ func (s *Server) mount(version string) error {
 		doc, err := s.table.OpenAPI(info)
 		return pages.Static("application/json", doc), err
 	}))
-	page := s.once(func() (http.Handler, error) { return pages.Video(videoPage, s.mediaOrigin) })
-	for _, name := range pages.VideoNames() {
-		pattern := "GET " + videoPage + name
-		if name == "" {
-			pattern += "{$}"
-		}
-		s.mux.Handle(pattern, page)
-	}
-	s.mux.HandleFunc("GET "+strings.TrimSuffix(videoPage, "/"), toVideoPage)
+	s.mountPages()
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	s.mux.Handle(ClipPath, s.clipHandler(files))
 	s.mux.HandleFunc(recordPath, s.serveRecord)
@@ -277,7 +268,9 @@ func (s *Server) mount(version string) error {
 		s.mux.Handle("/sub", s.deps.WebSocket)
 	}
 	for pattern, h := range s.deps.Mount {
-		s.mux.Handle(pattern, h)
+		if pattern != livePage { // mountPages has it
+			s.mux.Handle(pattern, h)
+		}
 	}
 	return nil
 }
@@ -313,25 +306,6 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 	pages.Home(w, pages.HomeView{Name: s.site.Load().Name, Host: b.name(), URL: b.URL(), Language: s.table.Language(r)})
 }
 
-// videoPage is where the page for short videos is. Calls below it are found first.
-const videoPage = "/video/"
-
-// toVideoPage adds the slash. The address is relative: a proxy may have taken a
-// part of it away.
-func toVideoPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Location", path.Base(videoPage)+"/")
-	w.WriteHeader(http.StatusPermanentRedirect)
-}
-
-// mediaOrigin is where videos and covers come from, "" if that is where r went.
-func (s *Server) mediaOrigin(r *http.Request) string {
-	b := s.base(r)
-	if b.direct {
-		return ""
-	}
-	return b.scheme + "://" + b.host
-}
-
 // NotFound answers what is not there, for handlers that are mounted.
 func (s *Server) NotFound(w http.ResponseWriter, r *http.Request) { s.notFound(w, r) }
 
@@ -341,6 +315,9 @@ const maxShownPath = 80
 // notFound answers what nothing else is for: a page for people, the head for
 // programs.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if toPage(w, r) {
+		return
+	}
 	if wantsHTML(r) {
 		pages.NotFound(w, s.site.Load().Name)
 		return

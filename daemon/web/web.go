@@ -156,6 +156,7 @@ type (
 		Create(ctx context.Context, c live.Caller, title, cover string) (int64, error)
 		Edit(ctx context.Context, c live.Caller, room int64, title, cover string) error
 		Close(ctx context.Context, c live.Caller, room int64) error
+		Own(ctx context.Context, c live.Caller) (store.LiveRoom, error)
 		Key(ctx context.Context, c live.Caller, room int64) (string, error)
 		ResetKey(ctx context.Context, c live.Caller, room int64) (string, error)
 		Chat(ctx context.Context, c live.Caller, m live.Send) (live.Receipt, error)

@@ -1,7 +1,8 @@
 // Package pages holds the few pages a browser gets from gtiv: the front page,
 // the documentation of the HTTP API and "not found", which are rendered here, on
 // the server, and load nothing from anywhere: no script, no font, no picture; and
-// the page for short videos, whose scripts call the API (video.go).
+// the pages for short videos and live streams, whose scripts call the API
+// (scripted.go).
 //
 // The package keeps no state and starts no goroutines.
 package pages
@@ -106,7 +107,7 @@ func render(name string, data any) ([]byte, error) {
 }
 
 func htmlHeaders(h http.Header) {
-	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Type", typeHTML)
 	h.Set("Content-Security-Policy", load().policy)
 	h.Set("Referrer-Policy", "no-referrer")
 }
@@ -145,7 +146,7 @@ func Docs(info api.Info, calls []api.Description) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	static := Static("text/html; charset=utf-8", body)
+	static := Static(typeHTML, body)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		htmlHeaders(w.Header())
 		static.ServeHTTP(w, r)

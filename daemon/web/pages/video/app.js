@@ -1,7 +1,8 @@
 // One page for short videos: this file decides which part of it is shown, by the
 // part of the address behind #.
 import { language, t } from "./text.js";
-import { closePanel, drawNav } from "./base.js";
+import { closePanel } from "../common/base.js";
+import { drawNav } from "./nav.js";
 import { feedPage, loginPage, minePage, noticesPage, searchPage, userPage, videoPage } from "./pages.js";
 import { uploadPage } from "./upload.js";
 

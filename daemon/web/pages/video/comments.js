@@ -1,6 +1,6 @@
 // The panel with the comments on a video.
 import { t } from "./text.js";
-import { call, el, face, needLogin, openPanel, pages, session, when } from "./base.js";
+import { call, el, face, needLogin, openPanel, pages, session, when } from "../common/base.js";
 
 // showComments opens it. changed is told how many comments there are now.
 export function showComments(v, changed) {

@@ -1,7 +1,9 @@
 // Clips below each other, of which the one on screen plays.
 /* global Hls */
 import { language, t } from "./text.js";
-import { call, closePanel, el, face, icon, needLogin, openPanel, panelOpen, quiet, report, session, toast } from "./base.js";
+import {
+  call, closePanel, el, face, followButton, icon, needLogin, openPanel, panelOpen, quiet, report, session, share, showLink,
+} from "../common/base.js";
 import { showComments } from "./comments.js";
 
 let muted = true; // browsers play nothing aloud before somebody touched the page
@@ -81,23 +83,6 @@ function toggle(name, on, n, act) {
   return b;
 }
 
-// followButton is for everybody but oneself.
-export function followButton(user, follows) {
-  if (session?.user === user) return null;
-  const b = el("button", { type: "button", className: "follow" });
-  const draw = () => { b.textContent = t(follows ? "following" : "follow"); b.setAttribute("aria-pressed", String(follows)); };
-  b.onclick = async () => {
-    if (needLogin() || b.disabled) return;
-    b.disabled = true;
-    const rep = await call("GET", "/user/follow", { userId: user });
-    if (rep) follows = rep.IsFollow;
-    b.disabled = false;
-    draw();
-  };
-  draw();
-  return b;
-}
-
 function clipView(v, endpoint, feed) {
   const uri = address(v, endpoint);
   const bar = el("div", { className: "bar" });
@@ -105,7 +90,7 @@ function clipView(v, endpoint, feed) {
   const comments = sideButton("comments", { onclick: () => showComments(v, comments.show) });
   comments.show(v.CommentNum || 0);
   const like = toggle("like", v.IsSupport, v.SupportNum, (on) => call("POST", "/video/support", { videoId: v.Id, action: on }));
-  const shareButton = sideButton("share", { onclick: () => share(v, link(v)) });
+  const shareButton = sideButton("share", { onclick: () => shareVideo(v) });
   shareButton.show(t("share"));
   const more = sideButton("more", { onclick: () => moreMenu(v, box, feed) });
   more.show("");
@@ -168,27 +153,8 @@ function clipView(v, endpoint, feed) {
 
 const link = (v) => location.origin + location.pathname + "#/v/" + v.Id;
 
-async function share(v, url) {
-  let told = true;
-  if (navigator.share) {
-    try { await navigator.share({ title: v.Title, url }); } catch (e) { if (e.name === "AbortError") return; told = false; }
-  } else {
-    told = await copy(url);
-  }
-  if (!told) showLink(url);
-  if (session) call("POST", "/video/incr-share-count", { videoId: v.Id }, quiet);
-}
-
-async function copy(text) {
-  try { await navigator.clipboard.writeText(text); } catch { return false; } // over plain HTTP there is none
-  toast(t("copied"));
-  return true;
-}
-
-function showLink(url) {
-  const input = el("input", { value: url, readOnly: true, "aria-label": t("link"), onfocus: () => input.select() });
-  openPanel(t("share"), input);
-  input.focus();
+async function shareVideo(v) {
+  if (await share(v.Title, link(v)) && session) call("POST", "/video/incr-share-count", { videoId: v.Id }, quiet);
 }
 
 function moreMenu(v, box, feed) {

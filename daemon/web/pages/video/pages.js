@@ -1,9 +1,11 @@
 // The other parts: one's own videos, people, search, notices, logging in.
 import { t } from "./text.js";
 import {
-  afterLogin, call, choice, closePanel, drawNav, el, face, field, form, needLogin, openPanel, pages, quiet, report, session, setSession, when,
-} from "./base.js";
-import { followButton, showFeed } from "./feed.js";
+  call, choice, closePanel, el, face, field, followButton, form, logout, needLogin, openPanel, pages, quiet, report, session, setSession, when,
+} from "../common/base.js";
+import { loginForm } from "../common/login.js";
+import { showFeed } from "./feed.js";
+import { afterLogin, drawNav } from "./nav.js";
 import { watchUpload } from "./upload.js";
 
 const empty = () => el("p", { className: "dim" }, t("empty"));
@@ -32,26 +34,12 @@ export async function videoPage(view, id, part) {
 }
 
 export function loginPage(view, signUp) {
-  const name = el("input", { id: "name", autocomplete: "username", required: true, maxLength: 64, autocapitalize: "none" });
-  const password = el("input", { id: "password", type: "password", autocomplete: signUp ? "new-password" : "current-password", required: true });
-  const invite = el("input", { id: "invite", autocomplete: "off" });
-  view.box.append(form({ className: "page" }, async (say) => {
-    const rep = await call("POST", signUp ? "/user/register-by-username" : "/user/login",
-      signUp ? { username: name.value, password: password.value, inviteCode: invite.value } : { Username: name.value, Password: password.value }, say);
-    if (!rep) return;
-    setSession({ token: rep.Userinfo.Token, user: rep.Userinfo.UserId, name: rep.Userinfo.Nickname });
-    afterLogin();
-  }, el("h1", {}, t(signUp ? "register" : "login")), field("username", name), field("password", password),
-  signUp ? field("invite", invite) : el("p", { className: "dim" }, t("secondFactor")),
-  el("button", { className: "main" }, t(signUp ? "register" : "login")), " ",
-  el("a", { href: signUp ? "#/login" : "#/register", className: "dim" }, t(signUp ? "haveAccount" : "noAccount"))));
+  const other = el("a", { href: signUp ? "#/login" : "#/register", className: "dim" }, t(signUp ? "haveAccount" : "noAccount"));
+  view.box.append(loginForm(signUp, { className: "page" }, [el("h1", {}, t(signUp ? "register" : "login"))], other, afterLogin));
 }
 
-async function logout() {
-  const rep = await call("GET", "/user/sessions", {}, quiet);
-  const own = rep?.List.find((s) => s.Current);
-  if (own) await call("POST", "/user/session-revoke", { SessionId: own.SessionId }, quiet);
-  setSession(null);
+async function leave() {
+  await logout();
   location.hash = "#/feed";
 }
 
@@ -61,7 +49,7 @@ export function minePage(view) {
   const list = el("div"), sending = el("a", { href: "#/upload", className: "row", hidden: true });
   const name = el("h1", {}, session.name);
   view.box.append(el("div", { className: "page" }, name, el("p", { className: "act" }, el("a", { href: "#/u/" + session.user, className: "grow" }, t("profile")),
-    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: logout }, t("logout"))),
+    el("button", { type: "button", onclick: () => namePanel(name) }, t("rename")), el("button", { type: "button", onclick: leave }, t("logout"))),
   sending, list));
   let rows, sent = 0;
   const reload = () => {

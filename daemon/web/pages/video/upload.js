@@ -1,7 +1,7 @@
 // Uploading: the file goes out in one request, whose progress is shown, and goes on
 // while one looks at other parts of the page.
 import { t } from "./text.js";
-import { api, call, choice, el, field, headers, loggedOut, needLogin, quiet, session, toast } from "./base.js";
+import { api, call, choice, el, field, headers, loggedOut, needLogin, quiet, session, toast } from "../common/base.js";
 
 const poll = 700; // ms between looks at how far the processing is
 

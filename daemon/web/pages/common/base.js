@@ -1,5 +1,5 @@
-// What all parts of the page use: making elements, calling the server, the login
-// session, the bar at the bottom, the panel and short messages.
+// What all pages use: making elements, calling the server, the login session, the
+// panel and short messages.
 import { language, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
@@ -20,6 +20,15 @@ const shapes = {
   keep: "M12 2.5l2.9 6.2 6.6.8-4.9 4.6 1.3 6.7L12 17.5l-5.9 3.3 1.3-6.7L2.5 9.5l6.6-.8z",
   comments: "M4 4h16a2 2 0 012 2v9a2 2 0 01-2 2H10l-5 4v-4H4a2 2 0 01-2-2V6a2 2 0 012-2z",
   share: "M13 5l9 7-9 7v-4.3C8 14.7 5 16 2 19.5 2.7 13.6 6.5 10 13 9.2z",
+  play: "M8 5v14l11-7z",
+  pause: "M6 5h4v14H6zm8 0h4v14h-4z",
+  loud: "M3 9v6h4l5 5V4L7 9H3zm13.5 3A4.5 4.5 0 0014 8v8a4.5 4.5 0 002.5-4zM14 3.2v2.1a7 7 0 010 13.4v2.1a9 9 0 000-17.6z",
+  silent: "M16.5 12A4.5 4.5 0 0014 8v2.2l2.5 2.4zM19 12c0 .9-.2 1.8-.5 2.6l1.5 1.5A8.8 8.8 0 0021 12a9 9 0 00-7-8.8v2.1A7 7 0 0119 12zM4.3 3L3 4.3 7.7 9H3v6h4l5 5v-6.7l4.2 4.2" +
+    "c-.6.5-1.4.9-2.2 1.1v2.1a9 9 0 003.7-1.8L19.7 21 21 19.7zM12 4L9.9 6.1 12 8.2z",
+  full: "M7 14H5v5h5v-2H7v-3zm-2-4h2V7h3V5H5v5zm12 7h-3v2h5v-5h-2v3zM14 5v2h3v3h2V5h-5z",
+  small: "M19 11h-8v6h8v-6zm4 8V5a2 2 0 00-2-2H3a2 2 0 00-2 2v14a2 2 0 002 2h18a2 2 0 002-2zm-2 0H3V5h18v14z",
+  eye: "M12 5C7 5 2.7 8.1 1 12.5 2.7 16.9 7 20 12 20s9.3-3.1 11-7.5C21.3 8.1 17 5 12 5zm0 12.5a5 5 0 110-10 5 5 0 010 10zm0-8a3 3 0 100 6 3 3 0 000-6z",
+  flag: "M14.4 6L14 4H5v17h2v-7h5.6l.4 2h7V6z",
   more: "M5 10a2 2 0 100 4 2 2 0 000-4zm7 0a2 2 0 100 4 2 2 0 000-4zm7 0a2 2 0 100 4 2 2 0 000-4z",
 };
 const svg = "http://www.w3.org/2000/svg";
@@ -42,17 +51,24 @@ session = stored();
 export function setSession(s) {
   session = s;
   try { s ? localStorage.setItem("gtiv", JSON.stringify(s)) : localStorage.removeItem("gtiv"); } catch { /* private mode */ }
-  drawNav();
+  page.changed();
 }
-addEventListener("storage", (e) => { if (e.key === "gtiv" || e.key === null) { session = stored(); drawNav(); } });
+addEventListener("storage", (e) => { if (e.key === "gtiv" || e.key === null) { session = stored(); page.changed(); } });
 
-let returnTo = "#/feed"; // after logging in
-export const afterLogin = () => { location.hash = returnTo; returnTo = "#/feed"; };
+// page is what a page does in its own way: login asks somebody to log in, changed is
+// told that somebody did, or is logged out.
+export const page = { login() {}, changed() {} };
 export function needLogin() {
   if (session) return false;
-  if (!/^#\/(login|register)/.test(location.hash)) returnTo = location.hash || "#/feed";
-  location.hash = "#/login";
+  page.login();
   return true;
+}
+
+export async function logout() {
+  const rep = await call("GET", "/user/sessions", {}, quiet);
+  const own = rep?.List.find((s) => s.Current);
+  if (own) await call("POST", "/user/session-revoke", { SessionId: own.SessionId }, quiet);
+  setSession(null);
 }
 
 let toastTimer = 0;
@@ -65,11 +81,13 @@ export function toast(text) {
   toastTimer = setTimeout(() => box.hidePopover(), 3500);
 }
 
-// The calls of the API lie beside this page, wherever that is mounted.
-export const api = (path) => ".." + path;
+// The calls of the API lie beside the folder of this file, wherever that is mounted.
+const root = new URL("..", import.meta.url);
+export const api = (path) => new URL("." + path, root).href;
 export const headers = () => ({ LanguageCode: language, ...(session ? { Authorization: session.token } : {}) });
 
-// call answers the reply, or null after say has told what went wrong.
+// call answers the reply, or null after say has told what went wrong: the text and its
+// code, 0 for a server that does not answer.
 export async function call(method, path, params = {}, say = toast) {
   const init = { method, headers: headers() };
   let url = api(path);
@@ -86,12 +104,12 @@ export async function call(method, path, params = {}, say = toast) {
   try {
     rep = await (await fetch(url, init)).json();
   } catch {
-    say(t("offline"));
+    say(t("offline"), 0);
     return null;
   }
   if (rep.ApiCode === 0) return rep;
   if (rep.ApiCode === 1000 && token) loggedOut(token);
-  say(rep.ApiMessage);
+  say(rep.ApiMessage, rep.ApiCode);
   return null;
 }
 export const quiet = () => {};
@@ -106,22 +124,6 @@ export function loggedOut(token) {
 export function when(seconds) {
   const d = new Date(seconds * 1000), year = d.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
   return d.toLocaleDateString(language, { year, month: "short", day: "numeric" });
-}
-
-// The bar at the bottom.
-let drawn = 0;
-export async function drawNav() {
-  const here = location.hash.replace(/^#\//, "").split("/")[0] || "feed";
-  const item = (name) => el("a", { href: "#/" + name, ...(here === name ? { "aria-current": "page" } : {}) }, t(name));
-  const notices = item("notices");
-  const nav = $("nav"), turn = ++drawn;
-  nav.setAttribute("aria-label", t("main"));
-  nav.replaceChildren(item("feed"), item("search"), item("upload"), ...(session ? [notices, item("mine")] : [item("login")]));
-  if (!session) return;
-  const rep = await call("GET", "/notice/list", {}, quiet);
-  if (rep && rep.Unread > 0 && turn === drawn) {
-    notices.append(el("b", { title: t("unread") }, rep.Unread > 99 ? "99+" : String(rep.Unread)));
-  }
 }
 
 // The panel covers a part of the screen until it is closed.
@@ -176,4 +178,55 @@ export function report(kind, id) {
     }
   }, field("why", why), el("button", { className: "main" }, t("send"))));
   why.focus();
+}
+
+// followButton is for everybody but oneself.
+export function followButton(user, follows, changed = () => {}) {
+  if (session?.user === user) return null;
+  const b = el("button", { type: "button", className: "follow" });
+  const draw = () => { b.textContent = t(follows ? "following" : "follow"); b.setAttribute("aria-pressed", String(follows)); };
+  b.onclick = async () => {
+    if (needLogin() || b.disabled) return;
+    b.disabled = true;
+    const rep = await call("GET", "/user/follow", { userId: user });
+    if (rep) follows = rep.IsFollow;
+    b.disabled = false;
+    draw();
+    if (rep) changed(follows);
+  };
+  draw();
+  return b;
+}
+
+// share hands an address on by the means of the device, else copies or shows it.
+export async function share(title, url) {
+  let told = true;
+  if (navigator.share) {
+    try { await navigator.share({ title, url }); } catch (e) { if (e.name === "AbortError") return false; told = false; }
+  } else {
+    told = await copy(url, t("copied"));
+  }
+  if (!told) showLink(url);
+  return true;
+}
+
+// copy answers whether it could. Over plain HTTP there is only the old way.
+export async function copy(text, told) {
+  try { await navigator.clipboard.writeText(text); } catch {
+    const at = document.activeElement, box = el("textarea", { className: "offscreen", value: text });
+    (document.querySelector("dialog[open]") || document.body).append(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    at?.focus();
+    if (!done) return false;
+  }
+  toast(told);
+  return true;
+}
+
+export function showLink(url) {
+  const input = el("input", { value: url, readOnly: true, "aria-label": t("link"), onfocus: () => input.select() });
+  openPanel(t("share"), input);
+  input.focus();
 }
