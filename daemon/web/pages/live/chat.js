@@ -1,6 +1,6 @@
 // The chat of a live room: its messages, what one may do with each, and writing.
 import { language, t } from "./text.js";
-import { call, closePanel, el, face, icon, needLogin, openPanel, quiet, report, session, toast } from "../../common/base.js";
+import { call, closePanel, el, face, icon, needLogin, openPanel, quiet, report, session } from "../../common/base.js";
 import { connect } from "./connection.js";
 
 const most = 250; // messages that are kept on the page

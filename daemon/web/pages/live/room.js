@@ -127,7 +127,7 @@ function happened(what, d) {
       break;
     case "playing":
       veiled("");
-      sound.hidden = !video.muted || Boolean(kept.quiet);
+      sound.hidden = !video.muted;
       if (kept.heard && video.muted) hear();
       setTimeout(look, 1500); // it counts as a viewer now
       wake();
@@ -143,8 +143,7 @@ function happened(what, d) {
       if (d.way === player.choice && d.way !== "auto" && info?.State === 1) toast(t(`way_${d.way}`) + ": " + (d.status ? d.why : t("notThisWay")));
       break;
     case "failed":
-      veiled((d.status === 503 ? t("full503") : t("cannotPlay")) + (window.isSecureContext || possible("ll", video) ? "" : " " + t("oldBrowser")));
-      spinner.hidden = false;
+      veiled(t(!player.order.length ? "oldBrowser" : d.status === 503 ? "full503" : "cannotPlay"));
       break;
   }
   drawWays();
