@@ -223,7 +223,7 @@ func (d *Daemon) makeFront(context.Context) error {
 		Site: siteConfig(d.opt.Config), Version: d.opt.Version, MaxRequests: d.opt.Config.Limits.MaxRequests,
 		TusDir: filepath.Join(d.opt.Data, tusDir),
 		Ports: web.Ports{
-			Comet: portComet + d.opt.PortOffset, RTMP: portRTMP + d.opt.PortOffset,
+			Comet: portComet + d.opt.PortOffset, RTMP: portRTMP + d.opt.PortOffset, RTMPS: portRTMPS + d.opt.PortOffset,
 			HLS: portHLS + d.opt.PortOffset, FLV: portFLV + d.opt.PortOffset,
 		},
 	}, web.Deps{

@@ -200,7 +200,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	ts.Setenv("OFFSET", strconv.Itoa(w.s.offset))
-	for _, port := range []int{portComet, portSub, portTLS, portVideo, 2011, 2012, 2013, portImbiz} {
+	for _, port := range []int{portComet, portSub, portTLS, portVideo, 2011, 2012, 2013, 2016, portImbiz} {
 		ts.Setenv("P"+strconv.Itoa(port), strconv.Itoa(port+w.s.offset))
 	}
 	if w.s.running() {

@@ -80,8 +80,9 @@ type LiveCreateReply struct {
 
 // LiveKey is what a room is published with.
 type LiveKey struct {
-	Key  string `doc:"48 letters and digits; secret"`
-	RTMP string `json:"Rtmp" doc:"goes in front of Key" example:"rtmp://example.org:2011/live/"`
+	Key   string `doc:"48 letters and digits; secret"`
+	RTMP  string `json:"Rtmp" doc:"goes in front of Key" example:"rtmp://example.org:2011/live/"`
+	RTMPS string `json:"Rtmps" doc:"the same over TLS" example:"rtmps://example.org:2016/live/"`
 }
 
 // LiveKeyRequest names a live room of the caller.

@@ -111,7 +111,8 @@ func (s *Server) handleLiveCreate(c *api.Call, req *protocol.LiveCreateRequest) 
 }
 
 func (s *Server) liveKey(c *api.Call, key string) protocol.LiveKey {
-	return protocol.LiveKey{Key: key, RTMP: "rtmp://" + s.base(c.Request).at(s.ports.RTMP) + "/live/"}
+	b := s.base(c.Request)
+	return protocol.LiveKey{Key: key, RTMP: "rtmp://" + b.at(s.ports.RTMP) + "/live/", RTMPS: "rtmps://" + b.at(s.ports.RTMPS) + "/live/"}
 }
 
 // handleLiveKey serves GET /live/key.

@@ -214,7 +214,7 @@ type Site struct {
 }
 
 // Ports are those the daemon really listens on, offset included.
-type Ports struct{ Comet, RTMP, HLS, FLV int }
+type Ports struct{ Comet, RTMP, RTMPS, HLS, FLV int }
 
 // Config of a Server.
 type Config struct {
