@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -238,6 +239,55 @@ func TestABrowserPublishes(t *testing.T) {
 	}
 	eventually(t, "it is off air", func() bool { return !s.onAir(t, id) })
 	eventually(t, "no ffmpeg is left", func() bool { return len(s.children(t)) == 0 })
+	eval[bool](b, "over()")
+}
+
+// frames are how many pictures were shown under a name.
+func (b *browser) frames(name string) int {
+	b.t.Helper()
+	return int(eval[map[string]float64](b, "seen["+quote(name)+"] || {}")["frames"])
+}
+
+func TestPublishersOfBothKindsTakeOver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	id, key := s.room(t, "alice")
+	s.publish(t, key)
+	eventually(t, "it is on air", func() bool { return s.onAir(t, id) })
+	b := newStudio(t)
+	b.allow = append(b.allow, noSuch(404)) // parts of the stream before
+	b.start("hls('HLS', " + quote(s.liveURL(2012, id+".m3u8")) + ")")
+	b.start("hls(" + quote(lowLatency) + ", " + quote(s.liveURL(2012, id+"/index.m3u8")) + ")")
+	b.start("whep('WHEP', " + quote(s.liveURL(2012, id+"/whep")) + ")")
+	players := map[string]*exec.Cmd{}
+	for name, url := range s.ways(id) {
+		if name == "FLV" || name == "RTMP" {
+			c := exec.CommandContext(t.Context(), "ffmpeg", "-v", "fatal", "-i", url, "-t", "15", "-f", "null", "-")
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			players[name] = c
+		}
+	}
+	goOn := func() {
+		t.Helper()
+		for _, name := range []string{"WHEP", "HLS", lowLatency} {
+			b.shows(name, b.frames(name)+40)
+		}
+	}
+	goOn()
+	b.start("publish(" + quote(s.liveURL(2012, id+"/whip")) + ", " + quote(key) + ")")
+	eventually(t, "the browser publishes", func() bool { return eval[string](b, "session") != "" })
+	time.Sleep(2 * time.Second) // what was there before is over
+	goOn()
+	s.publish(t, key)
+	time.Sleep(2 * time.Second)
+	goOn()
+	for name, c := range players {
+		if err := c.Wait(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	eval[bool](b, "over()")
 }
 
