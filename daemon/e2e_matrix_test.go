@@ -71,13 +71,9 @@ func TestEveryPublisherReachesEveryPlayer(t *testing.T) {
 			b.start("hls('HLS', " + quote(s.liveURL(2012, id+".m3u8")) + ")")
 			b.start("hls(" + quote(lowLatency) + ", " + quote(s.liveURL(2012, id+"/index.m3u8")) + ")")
 			b.start("whep('WHEP', " + quote(s.liveURL(2012, id+"/whep")) + ")")
-			players := []string{"HLS", lowLatency, "WHEP"}
-			if hasMpegts(t) {
-				b.start("flv('FLV', " + quote(s.liveURL(2013, id+".flv")) + ")")
-				b.start("flv('WebSocket', " + quote(strings.Replace(s.liveURL(2013, id+".flv"), "http:", "ws:", 1)) + ")")
-				players = append(players, "FLV", "WebSocket")
-			}
-			for _, name := range players {
+			b.start("flv('FLV', " + quote(s.liveURL(2013, id+".flv")) + ")")
+			b.start("flv('WebSocket', " + quote(strings.Replace(s.liveURL(2013, id+".flv"), "http:", "ws:", 1)) + ")")
+			for _, name := range []string{"HLS", lowLatency, "WHEP", "FLV", "WebSocket"} {
 				b.shows(name, 40)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -71,12 +72,12 @@ async function flv(name, url) {
 const over = () => { while (stops.length) stops.pop()(); for (const k in seen) delete seen[k]; return true };
 </script>`
 
-// playerFiles are what the page needs, as the server's own pages have them.
-func playerFiles(t *testing.T, pattern string) []byte {
+// playerFile is a player that the page needs, as the server's own pages have it.
+func playerFile(t *testing.T, pattern string) []byte {
 	t.Helper()
 	list, err := filepath.Glob(filepath.Join("web", "pages", pattern))
-	if err != nil || len(list) == 0 {
-		return nil
+	if err != nil || len(list) != 1 {
+		t.Fatal(pattern, list, err)
 	}
 	b, err := os.ReadFile(list[0])
 	if err != nil {
@@ -84,13 +85,6 @@ func playerFiles(t *testing.T, pattern string) []byte {
 	}
 	return b
 }
-
-// fullHLS is a build of hls.js that plays sound of its own playlist, as low-latency HLS
-// has it; hls.light does not.
-const fullHLS = "live/hls*.js"
-
-// hasMpegts says whether the server's pages bring a player of FLV.
-func hasMpegts(t *testing.T) bool { return playerFiles(t, "live/mpegts*.js") != nil }
 
 // newStudio is a browser with a camera that shows the page.
 func newStudio(t *testing.T) *browser {
@@ -103,12 +97,8 @@ func newStudio(t *testing.T) *browser {
 		})
 	}
 	file("/{$}", "text/html", []byte(livePage))
-	hls := playerFiles(t, fullHLS)
-	if hls == nil {
-		hls = playerFiles(t, "video/hls*.js")
-	}
-	file("/hls.js", "text/javascript", hls)
-	file("/mpegts.js", "text/javascript", playerFiles(t, "live/mpegts*.js"))
+	file("/hls.js", "text/javascript", playerFile(t, "common/hls*.js"))
+	file("/mpegts.js", "text/javascript", playerFile(t, "live/mpegts*.js"))
 	file("/favicon.ico", "image/x-icon", nil)
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
@@ -127,14 +117,13 @@ func (b *browser) start(call string) {
 // shows waits until what plays under a name has that many pictures, and sound.
 func (b *browser) shows(name string, frames int) {
 	b.t.Helper()
-	silent := name == lowLatency && playerFiles(b.t, fullHLS) == nil
 	f := "seen[" + quote(name) + "]"
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if e := eval[string](b, "failed"); e != "" {
 			b.fatal(name + ": " + e)
 		}
 		figures := eval[map[string]float64](b, f+" || {}")
-		if figures["frames"] >= float64(frames) && (figures["audio"] > 20 || silent) {
+		if figures["frames"] >= float64(frames) && figures["audio"] > 20 {
 			b.t.Logf("%s: %v", name, figures)
 			if figures["made"] > 0.3 {
 				b.t.Errorf("%s: %.0f %% of the sound was made up", name, 100*figures["made"])
@@ -238,6 +227,55 @@ func TestABrowserPublishes(t *testing.T) {
 	}
 	eventually(t, "it is off air", func() bool { return !s.onAir(t, id) })
 	eventually(t, "no ffmpeg is left", func() bool { return len(s.children(t)) == 0 })
+	eval[bool](b, "over()")
+}
+
+// frames are how many pictures were shown under a name.
+func (b *browser) frames(name string) int {
+	b.t.Helper()
+	return int(eval[map[string]float64](b, "seen["+quote(name)+"] || {}")["frames"])
+}
+
+func TestPublishersOfBothKindsTakeOver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	id, key := s.room(t, "alice")
+	s.publish(t, key)
+	eventually(t, "it is on air", func() bool { return s.onAir(t, id) })
+	b := newStudio(t)
+	b.allow = append(b.allow, noSuch(404)) // parts of the stream before
+	b.start("hls('HLS', " + quote(s.liveURL(2012, id+".m3u8")) + ")")
+	b.start("hls(" + quote(lowLatency) + ", " + quote(s.liveURL(2012, id+"/index.m3u8")) + ")")
+	b.start("whep('WHEP', " + quote(s.liveURL(2012, id+"/whep")) + ")")
+	players := map[string]*exec.Cmd{}
+	for name, url := range s.ways(id) {
+		if name == "FLV" || name == "RTMP" {
+			c := exec.CommandContext(t.Context(), "ffmpeg", "-v", "fatal", "-i", url, "-t", "15", "-f", "null", "-")
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			players[name] = c
+		}
+	}
+	goOn := func() {
+		t.Helper()
+		for _, name := range []string{"WHEP", "HLS", lowLatency} {
+			b.shows(name, b.frames(name)+40)
+		}
+	}
+	goOn()
+	b.start("publish(" + quote(s.liveURL(2012, id+"/whip")) + ", " + quote(key) + ")")
+	eventually(t, "the browser publishes", func() bool { return eval[string](b, "session") != "" })
+	time.Sleep(2 * time.Second) // what was there before is over
+	goOn()
+	s.publish(t, key)
+	time.Sleep(2 * time.Second)
+	goOn()
+	for name, c := range players {
+		if err := c.Wait(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	eval[bool](b, "over()")
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,6 +47,8 @@ type LL struct {
 
 	mu      sync.Mutex
 	m       *gohlslib.Muxer // nil: not yet, or it is over
+	numbers numbers         // of m
+	top     int64           // highest number of a segment that a playlist told
 	err     error
 	changed chan struct{}
 	waiting int
@@ -158,11 +161,21 @@ func (l *LL) begin(h *media.Headers) error {
 	return nil
 }
 
+// numbers say how the segments of one muxer are numbered for players, who go on with
+// those of the next: the library begins anew at 0.
+type numbers struct {
+	offset int64 // of the first segment
+	breaks int   // discontinuities before it
+}
+
 // replace puts another muxer in place, and ends the requests that wait for the old.
 func (l *LL) replace(m *gohlslib.Muxer) {
 	l.mu.Lock()
 	old := l.m
 	l.m = m
+	if old != nil {
+		l.numbers = numbers{l.top + 1, l.numbers.breaks + 1}
+	}
 	l.cache = map[string]*cached{}
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -170,6 +183,36 @@ func (l *LL) replace(m *gohlslib.Muxer) {
 	if old != nil {
 		old.Close()
 	}
+}
+
+// sequence is the line with the number of the first segment, skipped that which stands
+// for segments that a player knows.
+var (
+	sequence = regexp.MustCompile(`(?m)^#EXT-X-MEDIA-SEQUENCE:(\d+)$`)
+	skipped  = regexp.MustCompile(`(?m)^#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)`)
+)
+
+// renumber puts the numbers of a playlist of segments right, and answers the highest.
+func (n numbers) renumber(list []byte) ([]byte, int64) {
+	number := func(line *regexp.Regexp) int64 {
+		if found := line.FindSubmatch(list); found != nil {
+			if v, err := strconv.ParseInt(string(found[1]), 10, 64); err == nil {
+				return v
+			}
+		}
+		return -1
+	}
+	first := number(sequence)
+	if first < 0 {
+		return list, 0
+	}
+	first += n.offset
+	top := first + max(number(skipped), 0) + int64(bytes.Count(list, []byte("#EXTINF:")))
+	if n.breaks == 0 {
+		return list, top
+	}
+	line := fmt.Sprintf("#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d", first, n.breaks)
+	return sequence.ReplaceAllLiteral(list, []byte(line)), top
 }
 
 func videoCodec(p *codec.Params) codecs.Codec {
@@ -230,22 +273,29 @@ func (l *LL) write(m *media.Message) error {
 var errBusy = errors.New("too many requests wait")
 
 // muxer waits for the first one.
-func (l *LL) muxer(ctx context.Context) (*gohlslib.Muxer, error) {
+func (l *LL) muxer(ctx context.Context) (*gohlslib.Muxer, numbers, error) {
 	ctx, cancel := context.WithTimeout(ctx, firstWait)
 	defer cancel()
 	for {
 		l.mu.Lock()
-		m, err, changed := l.m, l.err, l.changed
+		m, n, err, changed := l.m, l.numbers, l.err, l.changed
 		l.mu.Unlock()
 		if m != nil || err != nil {
-			return m, err
+			return m, n, err
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, n, ctx.Err()
 		}
 	}
+}
+
+// is says whether a muxer is still the one in place.
+func (l *LL) is(m *gohlslib.Muxer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.m == m
 }
 
 // Serve answers a request for a file of the stream, "index.m3u8" first; false if
@@ -255,15 +305,20 @@ func (l *LL) Serve(w http.ResponseWriter, r *http.Request, file string) bool {
 	if !playlist && !strings.HasSuffix(file, ".mp4") {
 		return false
 	}
-	m, err := l.muxer(r.Context())
+	m, n, err := l.muxer(r.Context())
 	if err != nil {
 		return false
 	}
 	query := ""
 	if playlist {
-		query = position(r.URL.Query())
+		query = position(r.URL.Query(), n.offset)
 	}
-	c, err := l.get(r.Context(), m, file, query)
+	c, err := l.get(r.Context(), m, n, file, query)
+	if err == nil && playlist && !l.is(m) { // it was replaced meanwhile
+		if m, n, err = l.muxer(r.Context()); err == nil {
+			c, err = l.get(r.Context(), m, n, file, "")
+		}
+	}
 	if errors.Is(err, errBusy) {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -283,20 +338,31 @@ func (l *LL) Serve(w http.ResponseWriter, r *http.Request, file string) bool {
 }
 
 // position is what of a query concerns the playlist; everything else would be
-// written into it.
-func position(q url.Values) string {
+// written into it. Who asks for what comes after the segments of an older muxer gets
+// the whole playlist.
+func position(q url.Values, offset int64) string {
 	keep := url.Values{}
-	for _, k := range []string{"_HLS_msn", "_HLS_part", "_HLS_skip"} {
+	for _, k := range []string{"_HLS_part", "_HLS_skip"} {
 		if v := q.Get(k); v != "" && len(v) <= 20 {
 			keep.Set(k, v)
 		}
+	}
+	msn := q.Get("_HLS_msn")
+	if n, err := strconv.ParseInt(msn, 10, 64); err == nil && offset > 0 {
+		if n -= offset; n < 0 {
+			return ""
+		}
+		msn = strconv.FormatInt(n, 10)
+	}
+	if msn != "" && len(msn) <= 20 {
+		keep.Set("_HLS_msn", msn)
 	}
 	return keep.Encode()
 }
 
 // get answers a file, asked for once for all who want the same.
-func (l *LL) get(ctx context.Context, m *gohlslib.Muxer, file, query string) (*cached, error) {
-	key := file + "?" + query
+func (l *LL) get(ctx context.Context, m *gohlslib.Muxer, n numbers, file, query string) (*cached, error) {
+	key := file + "?" + query + "#" + strconv.Itoa(n.breaks)
 	l.mu.Lock()
 	c := l.cache[key]
 	full := l.waiting >= maxWaiting
@@ -318,7 +384,7 @@ func (l *LL) get(ctx context.Context, m *gohlslib.Muxer, file, query string) (*c
 		l.waiting--
 		l.mu.Unlock()
 	}()
-	done := l.flight.DoChan(key, func() (any, error) { return l.ask(m, file, query, key), nil })
+	done := l.flight.DoChan(key, func() (any, error) { return l.ask(m, n, file, query, key), nil })
 	select {
 	case v := <-done:
 		return v.Val.(*cached), nil
@@ -328,12 +394,16 @@ func (l *LL) get(ctx context.Context, m *gohlslib.Muxer, file, query string) (*c
 }
 
 // ask has the library make an answer. It answers nothing for what is not there.
-func (l *LL) ask(m *gohlslib.Muxer, file, query, key string) *cached {
+func (l *LL) ask(m *gohlslib.Muxer, n numbers, file, query, key string) *cached {
 	rec := &recorder{header: http.Header{}}
 	m.Handle(rec, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/" + file, RawQuery: query}})
 	c := &cached{status: rec.status, header: rec.header, body: rec.b.Bytes()}
 	if c.status != http.StatusOK {
 		return c
+	}
+	top := int64(0)
+	if strings.HasSuffix(file, ".m3u8") {
+		c.body, top = n.renumber(c.body)
 	}
 	c.header.Set("Content-Length", strconv.Itoa(len(c.body)))
 	now := time.Now()
@@ -350,6 +420,7 @@ func (l *LL) ask(m *gohlslib.Muxer, file, query, key string) *cached {
 	if l.m != m {
 		return c
 	}
+	l.top = max(l.top, top)
 	for k, old := range l.cache { // few: what viewers ask for at a time is the same
 		if now.After(old.until) {
 			delete(l.cache, k)
