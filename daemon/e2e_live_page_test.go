@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"gtiv/daemon/apptest"
 	"gtiv/protocol"
 )
 
@@ -332,37 +333,11 @@ func TestTheStudioStreamsFromTheBrowser(t *testing.T) {
 	viewer.sees("Off air.")
 }
 
-// clockBits is how many bits of the time a frame shows, as boxes from left to right; one
-// tick is a frame.
-const clockBits = 12
-
-// showsTheTime makes each frame show when it was made.
-func showsTheTime() string {
-	f := "setpts=RTCTIME/(TB*1000000),drawbox=w=" + fmt.Sprint(16*clockBits) + ":h=32:color=black:t=fill"
-	for k := range clockBits {
-		f += fmt.Sprintf(",drawbox=x=%d:w=16:h=32:color=white:t=fill:enable='mod(floor(t*25/%d),2)'", 16*k, 1<<k)
-	}
-	return f + ",setpts=N/(25*TB)"
-}
-
-// readsTheTime is a promise of how old the shown pictures are: the middle one of 25, ms.
-const readsTheTime = `new Promise((done) => {
-	const v = document.querySelector("video"), c = new OffscreenCanvas(192, 32).getContext("2d", { willReadFrequently: true }), ages = [];
-	const frame = () => {
-		c.drawImage(v, 0, 0, 192, 32, 0, 0, 192, 32);
-		let tick = 0;
-		for (let k = 0; k < 12; k++) if (c.getImageData(16 * k + 8, 16, 1, 1).data[0] > 128) tick |= 1 << k;
-		ages.push(((Math.floor(Date.now() / 40) - tick) % 4096 + 4096) % 4096 * 40);
-		if (ages.length < 25) v.requestVideoFrameCallback(frame); else done(ages.sort((a, b) => a - b)[12]);
-	};
-	v.requestVideoFrameCallback(frame);
-})`
-
 func TestHowOldThePicturesAre(t *testing.T) {
 	s := newServer(t) // not beside others: this is about time
 	alice := must(s.register("alice"))(t)
 	id, key := s.openRoom(t, alice, "what time is it?")
-	s.publish(t, key, "-bf", "0", "-vf", showsTheTime())
+	s.publish(t, key, "-bf", "0", "-vf", apptest.AgeFilter())
 	b := newBrowser(t, "en")
 	b.allow = append(b.allow, noSuch(404))
 	b.open(s.livePage(id))
@@ -372,7 +347,7 @@ func TestHowOldThePicturesAre(t *testing.T) {
 		b.until(fmt.Sprintf(`[...document.querySelectorAll(".figures span")].some((s) => s.innerText === %s) && document.querySelector(".veil").hidden`, quote(map[string]string{"ll": "LL-HLS", "flv": "HTTP-FLV", "whep": "WebRTC"}[way])))
 		time.Sleep(6 * time.Second) // players catch up
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		age, err := chromedp.Run(ctx, chromedp.Evaluate[int](readsTheTime, chromedp.EvalAwaitPromise))
+		age, err := chromedp.Run(ctx, chromedp.Evaluate[int](apptest.AgeScript, chromedp.EvalAwaitPromise))
 		cancel()
 		if err != nil {
 			t.Fatal(err)

@@ -55,6 +55,7 @@ func figures() []figure {
 		{"feed", feed},
 		{"upload", uploads},
 		{"stream", streams},
+		{"glass", glassToGlass},
 		{"start/million", startFull},
 	}
 }
