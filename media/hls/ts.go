@@ -87,7 +87,7 @@ type segment struct {
 	name     string
 	began    int64 // ms
 	duration time.Duration
-	b        []byte // whole once it is closed
+	block    *block // nil while it is open
 	breaks   bool   // a discontinuity stands before it
 	key      bool
 }
@@ -107,9 +107,18 @@ func (t *TS) Run(ctx context.Context) error {
 	err := t.read(ctx, r)
 	t.mu.Lock()
 	t.err = err
+	t.forget(len(t.segments))
 	close(t.changed)
 	t.mu.Unlock()
 	return err
+}
+
+// forget drops the oldest n segments. t.mu is held.
+func (t *TS) forget(n int) {
+	for _, s := range t.segments[:n] {
+		s.block.leave()
+	}
+	t.segments = append([]*segment(nil), t.segments[n:]...)
 }
 
 func (t *TS) read(ctx context.Context, r *media.Reader) error {
@@ -272,15 +281,15 @@ func (t *TS) end(at int64) {
 	}
 	t.open = nil
 	s.duration = time.Duration(max(at-s.began, 1)) * time.Millisecond
-	s.b = bytes.Clone(t.b.Bytes())
-	if t.b.Cap() > maxReused {
-		t.b = bytes.Buffer{}
+	s.block = newBlock(t.b.Bytes())
+	if n := t.b.Len(); t.b.Cap() > n+n/4 { // it doubled: the next one is about as long
+		t.b = *bytes.NewBuffer(make([]byte, 0, min(n+n/8, maxReused)))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.segments = append(t.segments, s)
 	if n := len(t.segments) - window - behind; n > 0 {
-		t.segments = append([]*segment(nil), t.segments[n:]...)
+		t.forget(n)
 	}
 	listed := t.segments[max(len(t.segments)-window, 0):]
 	if before := len(t.segments) - len(listed); before > 0 && t.segments[before-1].breaks {
@@ -335,13 +344,29 @@ func (t *TS) Playlist(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Segment finds the bytes of a segment, which do not change; nil: there is none.
-func (t *TS) Segment(name string) []byte {
+// use has f look at the bytes of a segment, the newest one with ""; false: there is
+// none.
+func (t *TS) use(name string, f func(b []byte)) bool {
+	k := t.take(name)
+	if k == nil {
+		return false
+	}
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		k.leave()
+	}()
+	f(k.b)
+	return true
+}
+
+func (t *TS) take(name string) *block {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.segments {
-		if s.name == name {
-			return s.b
+	for i, s := range t.segments {
+		if s.name == name || name == "" && i == len(t.segments)-1 {
+			s.block.users++
+			return s.block
 		}
 	}
 	return nil
@@ -349,12 +374,9 @@ func (t *TS) Segment(name string) []byte {
 
 // Newest is the bytes of the newest segment, nil when there is none.
 func (t *TS) Newest() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.segments) == 0 {
-		return nil
-	}
-	return t.segments[len(t.segments)-1].b
+	var out []byte
+	t.use("", func(b []byte) { out = bytes.Clone(b) })
+	return out
 }
 
 // ServePlaylist answers a request for the playlist, false if there is none to answer
@@ -377,16 +399,19 @@ func (t *TS) ServePlaylist(w http.ResponseWriter, r *http.Request) bool {
 
 // ServeSegment answers a request for a segment, false if it is not there.
 func (t *TS) ServeSegment(w http.ResponseWriter, r *http.Request, name string) bool {
-	b := t.Segment(name)
-	if b == nil {
+	if name == "" {
 		return false
 	}
+	return t.use(name, func(b []byte) { serveSegment(w, r, b) })
+}
+
+func serveSegment(w http.ResponseWriter, r *http.Request, b []byte) {
 	h := w.Header()
 	h.Set("Content-Type", TypeTS)
 	h.Set("Cache-Control", "max-age=60")
 	if r.Header.Get("Range") != "" {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
-		return true
+		return
 	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
@@ -394,5 +419,4 @@ func (t *TS) ServeSegment(w http.ResponseWriter, r *http.Request, name string) b
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(b) // as one piece, not in those of io.Copy
 	}
-	return true
 }
