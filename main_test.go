@@ -45,7 +45,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			t.Errorf("gtiv %s has no --json", name)
 		}
 	}
-	if commands != 40 {
+	if commands != 51 {
 		t.Errorf("%d commands in the help:\n%s", commands, help)
 	}
 }
