@@ -204,6 +204,8 @@ type LiveConfig struct {
 	RTMPConnections int `toml:"rtmp_connections"`
 	// Silence is after how long without a byte a publisher counts as gone.
 	Silence Duration `toml:"silence"`
+	// Grace is how long a stream waits for a publisher who left to come back.
+	Grace Duration `toml:"grace"`
 	// PublicAddresses are those that WebRTC clients reach this host by, besides its
 	// own.
 	PublicAddresses []netip.Addr `toml:"public_addresses"`
@@ -317,7 +319,7 @@ func Default() Config {
 			MaxUpload: 200 << 20, Quota: 10 << 30, UploadsPerHour: 60, MaxDuration: Duration(10 * time.Minute), Ladder: true,
 		},
 		Live: LiveConfig{
-			Who: live.WhoAll, ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{},
+			Who: live.WhoAll, ViewersPerAddress: 256, RTMPConnections: 2000, Silence: Duration(10 * time.Second), Grace: Duration(5 * time.Second), PublicAddresses: []netip.Addr{}, RelayNetworks: []netip.Prefix{},
 			RecordKeep: Duration(720 * time.Hour), RecordMaxBytes: 2 << 30, RecordQuota: 20 << 30,
 		},
 		Media:  MediaConfig{Store: MediaDisk, ChatKeep: Duration(720 * time.Hour), ChatPerDay: 1 << 30},

@@ -117,6 +117,7 @@ func (k *checks) media(c Config) {
 	k.between("live.viewers_per_stream", int64(c.Live.ViewersPerStream), 0, many, "between 0 (no limit) and 1000000")
 	k.between("live.viewers_per_address", int64(c.Live.ViewersPerAddress), 0, many, "between 0 (no limit) and 1000000")
 	k.between("live.rtmp_connections", int64(c.Live.RTMPConnections), 1, many, "between 1 and 1000000")
+	k.between("live.grace", int64(c.Live.Grace), 0, int64(time.Minute), "between 0s and 1m")
 	k.between("live.silence", int64(c.Live.Silence), int64(2*time.Second), int64(time.Minute), "between 2s and 1m")
 	k.between("live.record_keep", int64(c.Live.RecordKeep), 0, int64(100*year), "0 (for ever) or up to 876000h")
 	k.bad(c.Live.RecordKeep > 0 && c.Live.RecordKeep < Duration(time.Hour), "live.record_keep", "less than 1h would lose recordings before anybody sees them")

@@ -26,7 +26,7 @@ import (
 func streamConfig(c Config) stream.Config {
 	return stream.Config{
 		Limits:   media.Limits{Viewers: c.Live.Viewers, PerStream: c.Live.ViewersPerStream, PerAddress: c.Live.ViewersPerAddress},
-		MaxConns: c.Live.RTMPConnections, MaxPerAddress: c.Live.ViewersPerAddress, Silence: time.Duration(c.Live.Silence),
+		MaxConns: c.Live.RTMPConnections, MaxPerAddress: c.Live.ViewersPerAddress, Silence: time.Duration(c.Live.Silence), Grace: time.Duration(c.Live.Grace),
 	}
 }
 
@@ -182,6 +182,14 @@ func (l liveStreams) Kick(room, session int64, d time.Duration) bool {
 
 func (l liveStreams) KickPublisher(room int64, d time.Duration) bool {
 	return l.s.KickPublisher(roomName(room), d)
+}
+
+func (l liveStreams) BarredUntil(room int64) time.Time { return l.s.BarredUntil(roomName(room)) }
+
+func (l liveStreams) Pardon(room int64) { l.s.Pardon(roomName(room)) }
+
+func (l liveStreams) PushState(room int64, url string) string {
+	return l.s.PushState(roomName(room), url)
 }
 
 func (l liveStreams) CheckPush(url string) error { return rtmp.CheckAddress(url) }

@@ -21,7 +21,8 @@ const (
 
 // Hub has all streams that are on air.
 type Hub struct {
-	now func() time.Time
+	now   func() time.Time
+	grace time.Duration
 
 	mu      sync.Mutex
 	streams map[string]*Stream
@@ -42,6 +43,11 @@ func NewHub(began, ended func(s *Stream), now func() time.Time) *Hub {
 	}
 	return &Hub{now: now, streams: map[string]*Stream{}, began: began, ended: ended}
 }
+
+// SetGrace has streams wait for so long after their publisher left, for another one or
+// the same again; readers wait, too. Without it they end at once. It is called before
+// the hub is used, and needs Run.
+func (h *Hub) SetGrace(d time.Duration) { h.grace = d }
 
 // Stream finds a stream on air; nil: there is none.
 func (h *Hub) Stream(name string) *Stream {
@@ -90,7 +96,8 @@ func (h *Hub) Publish(ctx context.Context, name string) (*Publisher, context.Con
 	s.mu.Lock()
 	old := s.pub
 	s.take(p)
-	if old != nil {
+	s.left = time.Time{}
+	if !fresh {
 		p.line.top = s.stats.Time + stitch
 	}
 	s.mu.Unlock()
@@ -119,8 +126,37 @@ func (p *Publisher) Push(m *Message, raw uint32) error {
 	return p.s.push(p, m, now)
 }
 
-// Close takes the publisher off air. The stream ends unless another one took over.
-func (p *Publisher) Close() { p.h.end(p, ErrEnded) }
+// Close takes the publisher off air. The stream ends unless another one took over, or
+// does so within the hub's grace.
+func (p *Publisher) Close() {
+	if p.h.grace == 0 {
+		p.h.end(p, ErrEnded)
+		return
+	}
+	p.s.mu.Lock()
+	if p.s.pub == p {
+		p.s.pub, p.s.left = nil, p.h.now()
+	}
+	p.s.mu.Unlock()
+	p.cancel(ErrEnded)
+}
+
+// endLeft ends a stream that has no publisher; false: it has one again, or is over.
+func (h *Hub) endLeft(s *Stream, why error) bool {
+	h.mu.Lock()
+	s.mu.Lock()
+	gone := s.pub == nil && h.streams[s.Name] == s
+	s.mu.Unlock()
+	if gone {
+		delete(h.streams, s.Name)
+	}
+	h.mu.Unlock()
+	if gone {
+		s.end(why)
+		h.ended(s)
+	}
+	return gone
+}
 
 // end ends the stream of p, if p still publishes it.
 func (h *Hub) end(p *Publisher, why error) {
@@ -152,7 +188,7 @@ func (h *Hub) Kick(name string) bool {
 	p := s.pub
 	s.mu.Unlock()
 	if p == nil {
-		return false
+		return h.endLeft(s, ErrKicked)
 	}
 	h.end(p, ErrKicked)
 	return true
@@ -171,10 +207,13 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-t.C:
 			for _, s := range h.Streams() {
 				s.mu.Lock()
-				p := s.pub
+				p, left := s.pub, s.left
 				s.mu.Unlock()
-				if p != nil && p.silent(h.now()) {
+				switch {
+				case p != nil && p.silent(h.now()):
 					h.end(p, errSilent)
+				case p == nil && h.now().Sub(left) >= h.grace:
+					h.endLeft(s, ErrEnded)
 				}
 			}
 		case <-ctx.Done():

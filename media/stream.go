@@ -126,6 +126,7 @@ type Stream struct {
 	ended   error // why it is over
 	readers int
 	pub     *Publisher
+	left    time.Time // when the last publisher left, if there is none
 	stats   Stats
 }
 

@@ -15,17 +15,19 @@ type Live struct {
 	Closed   bool   // by its owner, or because the account is banned or deleted
 	Access   string // "open", "followers" or "link"
 	Hearts   int64
-	Viewers  int         // who watch now, by all protocols
-	Began    time.Time   `json:",omitzero"`
-	Stream   *LiveStream `json:",omitempty"` // on air only
-	Detail   *LiveDetail `json:",omitempty"` // of one room, not in lists
+	Viewers  int       // who watch now, by all protocols
+	Began    time.Time `json:",omitzero"`
+	// BarredUntil is until when nobody may publish it: somebody was sent away.
+	BarredUntil time.Time   `json:",omitzero"`
+	Stream      *LiveStream `json:",omitempty"` // on air only
+	Detail      *LiveDetail `json:",omitempty"` // of one room, not in lists
 }
 
 // LiveDetail is what is told of one room beyond what lists have.
 type LiveDetail struct {
 	Chat     int      // connections in the room's chat
 	Notes    []string // why the stream cannot be watched in some ways
-	Pushes   []string // servers that it is pushed to; what could be a key is left out
+	Pushes   []string // servers that it is pushed to, and how that goes; what could be a key is left out
 	Sessions []LiveSession
 }
 
@@ -47,6 +49,7 @@ type KickLive struct {
 	ID      int64
 	Session int64 `json:",omitempty"` // 0: whoever publishes
 	Seconds int64 `json:",omitempty"` // how long who it is stays out; 0: ten minutes
+	Pardon  bool  `json:",omitempty"` // nobody is sent away: whoever was may come back
 }
 
 // LiveKeyOf is POST /v1/live/key: what a room is published with.

@@ -97,3 +97,15 @@ type LiveHeartRequest struct {
 	Count  int    `doc:"at most 50; without it one" example:"1"`
 	Token  string `doc:"as in /live/info"`
 }
+
+// LiveOnAirRequest asks for a page of the rooms on air.
+type LiveOnAirRequest struct {
+	Cursor int64 `doc:"Next of the page before"`
+}
+
+// LiveOnAirReply answers GET /live/on-air.
+type LiveOnAirReply struct {
+	Head
+	List []LiveItem
+	Next int64 `doc:"Cursor of the next page; 0 at the end"`
+}

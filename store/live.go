@@ -126,12 +126,24 @@ func (s *Store) Lives(ctx context.Context, viewer int64, limit int) ([]LiveShown
 		FROM live_room r INDEXED BY live_room_list CROSS JOIN account a ON a.id = r.owner_id
 		WHERE r.closed = 0 AND a.deleted_at = 0 AND a.banned_until <= ?1 AND (r.access = 'open' OR ?2 > 0 AND `+liveInvited+`)
 		ORDER BY r.state DESC, r.updated_at DESC LIMIT ?3`, s.now().UnixMilli(), viewer, limit)
-	return collect(rows, err, func(r scanner) (LiveShown, error) {
-		var l LiveShown
-		var err error
-		l.Account, err = scanAccount(r, &l.ID, &l.Owner, &l.Title, &l.Cover, &l.OnAir, &l.Slow, &l.Access)
-		return l, err
-	})
+	return collect(rows, err, scanLiveShown)
+}
+
+// LivesOnAir lists the rooms on air that viewer (0: a guest) may watch without a link,
+// by id, behind the one with the id after.
+func (s *Store) LivesOnAir(ctx context.Context, viewer, after int64, limit int) ([]LiveShown, error) {
+	rows, err := s.viewRows(ctx, `SELECT r.id, r.owner_id, r.title, r.cover, r.state, r.slow_seconds, r.access, `+accountColumns+`
+		FROM live_room r INDEXED BY live_room_air CROSS JOIN account a ON a.id = r.owner_id
+		WHERE r.state = 1 AND r.id > ?3 AND r.closed = 0 AND a.deleted_at = 0 AND a.banned_until <= ?1 AND (r.access = 'open' OR ?2 > 0 AND `+liveInvited+`)
+		ORDER BY r.id LIMIT ?4`, s.now().UnixMilli(), viewer, after, limit)
+	return collect(rows, err, scanLiveShown)
+}
+
+func scanLiveShown(r scanner) (LiveShown, error) {
+	var l LiveShown
+	var err error
+	l.Account, err = scanAccount(r, &l.ID, &l.Owner, &l.Title, &l.Cover, &l.OnAir, &l.Slow, &l.Access)
+	return l, err
 }
 
 // liveInvited is whether the account ?2 may watch the room r although it is not open.

@@ -86,6 +86,7 @@ func TestWhoMayWatchARoom(t *testing.T) {
 	want(t, "moderator", s.SetLiveModerators(ctx, act, []int64{fans[2]}), nil)
 	want(t, "block", s.Block(ctx, room.Owner, fans[1]), nil)
 	want(t, "a stranger", s.SetLiveAccess(ctx, store.LiveAction{Actor: stranger, Room: room.ID, Rank: store.LiveOwner}, store.AccessOpen, false), store.ErrForbidden)
+	ok(s.SetOnAir(ctx, room.ID, true))(t)
 	for _, c := range []struct {
 		access string
 		may    map[int64]bool
@@ -110,6 +111,12 @@ func TestWhoMayWatchARoom(t *testing.T) {
 		for who, listed := range c.listed {
 			if got := len(ok(s.Lives(ctx, who, 10))(t)) == 1; got != listed {
 				t.Errorf("%s: in the list of %d: %v", c.access, who, got)
+			}
+			if got := len(ok(s.LivesOnAir(ctx, who, 0, 10))(t)) == 1; got != listed {
+				t.Errorf("%s: on air for %d: %v", c.access, who, got)
+			}
+			if n := len(ok(s.LivesOnAir(ctx, who, room.ID, 10))(t)); n != 0 {
+				t.Errorf("%s: %d behind the last", c.access, n)
 			}
 		}
 	}

@@ -34,6 +34,12 @@ type streams interface {
 	// KickPublisher ends the stream of a room and lets nobody publish it for a time;
 	// false: it was off air.
 	KickPublisher(room int64, d time.Duration) bool
+	// BarredUntil is until when nobody may publish a room, zero for not; Pardon lets
+	// everybody come back who was sent away.
+	BarredUntil(room int64) time.Time
+	Pardon(room int64)
+	// PushState is how pushing to another server goes.
+	PushState(room int64, url string) string
 	// CheckPush says what is wrong with the address of another server.
 	CheckPush(url string) error
 	// Push begins or ends at once what SetPush said.
@@ -63,7 +69,7 @@ func (s *Server) listLives(ctx context.Context, c *call) (any, error) {
 func (s *Server) live(r store.LiveShown) protocol.Live {
 	l := protocol.Live{
 		ID: r.ID, Owner: r.Owner, Username: r.Account.Username, Title: r.Title, Closed: r.Closed, Access: r.Access, Hearts: r.Hearts,
-		Viewers: s.deps.Streams.Viewers(r.ID),
+		Viewers: s.deps.Streams.Viewers(r.ID), BarredUntil: s.deps.Streams.BarredUntil(r.ID),
 	}
 	if st, began, ok := s.deps.Streams.Stream(r.ID); ok {
 		l.OnAir, l.Stream, l.Began = true, &st, atMs(began)
@@ -98,7 +104,11 @@ func (s *Server) showLive(ctx context.Context, c *call) (any, error) {
 		Chat: s.deps.Lives.Online(id), Notes: list(s.deps.Streams.Notes(id)), Pushes: []string{}, Sessions: list(s.deps.Streams.Sessions(id)),
 	}
 	for _, u := range pushes {
-		l.Detail.Pushes = append(l.Detail.Pushes, withoutKey(u))
+		text := withoutKey(u)
+		if state := s.deps.Streams.PushState(id, u); state != "" {
+			text += " (" + state + ")"
+		}
+		l.Detail.Pushes = append(l.Detail.Pushes, text)
 	}
 	return l, nil
 }
@@ -132,6 +142,11 @@ func (s *Server) kickLive(ctx context.Context, c *call) (any, error) {
 	r, err := s.deps.Lives.Find(ctx, req.ID)
 	if err != nil {
 		return nil, err
+	}
+	if req.Pardon {
+		s.deps.Streams.Pardon(req.ID)
+		c.target, c.detail = liveTarget(r), "pardoned"
+		return s.live(r), nil
 	}
 	switch {
 	case req.Session == 0 && !s.deps.Streams.KickPublisher(req.ID, d):
@@ -179,12 +194,16 @@ func (s *Server) pushLive(ctx context.Context, c *call) (any, error) {
 	case req.ID <= 0:
 		return nil, badRequest("ID is missing")
 	}
-	if err := s.deps.Streams.CheckPush(req.URL); err != nil {
-		return nil, badRequest("URL: " + err.Error())
-	}
 	r, err := s.deps.Lives.Find(ctx, req.ID)
 	if err != nil {
 		return nil, err
+	}
+	if req.Off {
+		if req.URL, err = s.pushed(ctx, req.ID, req.URL); err != nil {
+			return nil, err
+		}
+	} else if err := s.deps.Streams.CheckPush(req.URL); err != nil {
+		return nil, badRequest("URL must be rtmp://HOST/APP/KEY or rtmps://HOST/APP/KEY: " + err.Error())
 	}
 	if err := s.deps.Lives.SetPush(ctx, req.ID, req.URL, !req.Off); err != nil {
 		return nil, err
@@ -195,6 +214,31 @@ func (s *Server) pushLive(ctx context.Context, c *call) (any, error) {
 		c.detail += " off"
 	}
 	return s.live(r), nil
+}
+
+// pushed finds the whole address of a server that a room is pushed to by it, or by
+// what is shown of it.
+func (s *Server) pushed(ctx context.Context, room int64, address string) (string, error) {
+	all, err := s.deps.Lives.Pushes(ctx, room)
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, u := range all {
+		if u == address {
+			return u, nil
+		}
+		if shown := withoutKey(u); shown == address || shown == address+"…" {
+			if found != "" {
+				return "", badRequest("several servers begin like that; give the whole address")
+			}
+			found = u
+		}
+	}
+	if found == "" {
+		return address, nil // which is not there
+	}
+	return found, nil
 }
 
 func (s *Server) allowLive(ctx context.Context, c *call) (any, error) {

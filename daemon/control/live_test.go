@@ -114,7 +114,7 @@ func TestLiveRooms(t *testing.T) {
 	if err != nil || len(one.Detail.Sessions) != 1 || one.Detail.Sessions[0].Address != "192.0.2.7" || one.Detail.Chat != 9 || one.Detail.Notes[0] != "B-frames" {
 		t.Fatal(one, err)
 	}
-	if got := one.Detail.Pushes[0]; got != "rtmp://a.example/app/…" {
+	if got := one.Detail.Pushes[0]; got != "rtmp://a.example/app/… (fails: refused)" {
 		t.Errorf("another server's key is shown: %q", got)
 	}
 	if _, err := w.Live(ctx, 12); !isCode(err, protocol.ControlNotFound) {
@@ -181,3 +181,9 @@ func TestLiveRooms(t *testing.T) {
 		}
 	}
 }
+
+func (f fakeStreams) BarredUntil(int64) time.Time { return time.UnixMilli(1_700_000_600_000) }
+
+func (f fakeStreams) Pardon(room int64) { _ = f.called("pardon %d", room) }
+
+func (f fakeStreams) PushState(int64, string) string { return "fails: refused" }

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -228,21 +229,48 @@ type Room struct {
 // listed bounds the list of live rooms (wire.md 5).
 const listed = 10
 
-// List is the list of live rooms that viewer (0: a guest) may watch: the sample,
-// then the others, those on air first. Rooms for who has a link are in nobody's
-// list but those of their owners and moderators.
+// List is the list of live rooms that viewer (0: a guest) may watch: those on air, the
+// sample, the others. Rooms for who has a link are in nobody's list but those of their
+// owners and moderators.
 func (s *Service) List(ctx context.Context, viewer int64) ([]Room, error) {
 	owner, err := s.store.Account(ctx, store.BuiltInAccount)
 	if err != nil {
 		return nil, fmt.Errorf("owner of the sample room: %w", err)
 	}
-	list := []Room{{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover, Access: store.AccessOpen}}
-	rooms, err := s.store.Lives(ctx, viewer, listed-len(list))
+	rooms, err := s.store.Lives(ctx, viewer, listed-1)
 	if err != nil {
 		return nil, fmt.Errorf("list live rooms: %w", err)
 	}
+	example := Room{ID: SampleRoom, Owner: owner, Title: sample.Title, Cover: sample.Key + "/" + sample.Cover, Access: store.AccessOpen}
+	list := shown(rooms)
+	at := slices.IndexFunc(list, func(r Room) bool { return !r.OnAir })
+	if at < 0 {
+		at = len(list)
+	}
+	return slices.Insert(list, at, example), nil
+}
+
+func shown(rooms []store.LiveShown) []Room {
+	list := make([]Room, 0, len(rooms)+1)
 	for _, r := range rooms {
 		list = append(list, Room{ID: r.ID, Owner: r.Account, Title: r.Title, Cover: r.Cover, OnAir: r.OnAir, Access: r.Access})
 	}
-	return list, nil
+	return list
+}
+
+// onAirPage bounds a page of OnAirNow.
+const onAirPage = 30
+
+// OnAirNow is a page of the rooms on air that viewer (0: a guest) may watch, by id,
+// behind the one with the id cursor. next is the cursor of the next page, 0 at the
+// end.
+func (s *Service) OnAirNow(ctx context.Context, viewer, cursor int64) (list []Room, next int64, err error) {
+	rooms, err := s.store.LivesOnAir(ctx, viewer, cursor, onAirPage)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list rooms on air: %w", err)
+	}
+	if len(rooms) == onAirPage {
+		next = rooms[onAirPage-1].ID
+	}
+	return shown(rooms), next, nil
 }

@@ -97,7 +97,12 @@ func (s *Service) offAir(room int64) {
 // ErrNoStream means that nothing may be published with a key.
 var ErrNoStream = errors.New("no live room for this key")
 
-// ByKey finds the room that may be published with a key. ErrNoStream.
+// ErrMayNotStream means that the owner of a key's room may not stream: the room is
+// closed, the account banned, or the site lets others stream (Config.Who).
+var ErrMayNotStream = errors.New("the owner of this key may not stream")
+
+// ByKey finds the room that may be published with a key. ErrNoStream,
+// ErrMayNotStream.
 func (s *Service) ByKey(ctx context.Context, key string) (store.LiveRoom, error) {
 	if len(key) != keyLength {
 		return store.LiveRoom{}, ErrNoStream
@@ -111,7 +116,7 @@ func (s *Service) ByKey(ctx context.Context, key string) (store.LiveRoom, error)
 	}
 	may, err := s.mayStream(ctx, r)
 	if err == nil && !may {
-		err = ErrNoStream
+		err = ErrMayNotStream
 	}
 	return r, err
 }

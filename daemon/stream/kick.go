@@ -85,10 +85,36 @@ func (s *Server) Kick(room string, id int64, d time.Duration) bool {
 }
 
 // KickPublisher ends the stream of a room and lets nobody publish it for a time;
-// false: it is not on air.
+// false: it is not on air, and nothing changes.
 func (s *Server) KickPublisher(room string, d time.Duration) bool {
+	if s.find(room) == nil {
+		return false
+	}
 	s.keepOut(bar{room: room, publish: true}, d)
-	return s.OffAir(room)
+	s.OffAir(room)
+	return true
+}
+
+// BarredUntil is until when nobody may publish a room; the zero time: everybody with
+// its key may.
+func (s *Server) BarredUntil(room string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if until := s.bars[bar{room: room, publish: true}]; time.Now().Before(until) {
+		return until
+	}
+	return time.Time{}
+}
+
+// Pardon lets everybody come back who was sent away from a room.
+func (s *Server) Pardon(room string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for b := range s.bars {
+		if b.room == room {
+			delete(s.bars, b)
+		}
+	}
 }
 
 // asked names a question to Deps.MayWatch.

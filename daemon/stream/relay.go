@@ -22,6 +22,9 @@ type relayKey struct {
 type relay struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+	// Guarded by Server.mu: why the last try ended, and since when there is another.
+	err   error
+	since time.Time
 }
 
 // maxRelays bounds the relays of all rooms.
@@ -120,6 +123,7 @@ func (s *Server) keep(ctx context.Context, key relayKey) {
 	wait := relayFirst
 	for ctx.Err() == nil {
 		began := time.Now()
+		s.note(key, began, nil)
 		err := s.once(ctx, key)
 		if ctx.Err() != nil {
 			return
@@ -127,12 +131,44 @@ func (s *Server) keep(ctx context.Context, key relayKey) {
 		if time.Since(began) > relayMost {
 			wait = relayFirst
 		}
+		s.note(key, time.Time{}, err)
 		s.log.Info("relay ended, trying again", "room", key.room, "push", key.push, "wait", wait, "err", err)
 		if !pause(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, relayMost)
 	}
+}
+
+// note keeps that a try began, or why it ended.
+func (s *Server) note(key relayKey, began time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.relays[key]
+	if l == nil {
+		return
+	}
+	if l.since = began; err != nil {
+		l.err = err
+	}
+}
+
+// relayWell is how long a try must last before it goes well.
+const relayWell = 5 * time.Second
+
+// PushState is how pushing a room to another server goes, in words; "" while the room
+// is off air.
+func (s *Server) PushState(room, url string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.relays[relayKey{push: true, room: room, url: url}]
+	switch {
+	case l == nil:
+		return ""
+	case l.err != nil && (l.since.IsZero() || time.Since(l.since) < relayWell):
+		return "fails: " + l.err.Error()
+	}
+	return "goes well"
 }
 
 func (s *Server) once(ctx context.Context, key relayKey) error {

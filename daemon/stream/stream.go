@@ -36,6 +36,8 @@ type Config struct {
 	MaxConns, MaxPerAddress int
 	// Silence is after how long without a byte a publisher counts as gone.
 	Silence time.Duration
+	// Grace is how long a stream waits for a publisher who left to come back.
+	Grace time.Duration
 	// RTC is the port of media by WebRTC; without UDP there is no WebRTC.
 	RTC rtc.Config
 	// FFmpeg makes Opus of AAC for viewers by WebRTC, and AAC of the Opus of publishers;
@@ -119,6 +121,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		sessions: media.NewRegistry(cfg.Limits, nil),
 	}
 	s.hub = media.NewHub(s.began, s.ended, nil)
+	s.hub.SetGrace(cfg.Grace)
 	s.rtmp = rtmp.New(rtmp.Config{App: "live", MaxConns: cfg.MaxConns, MaxPerAddress: cfg.MaxPerAddress, Silence: cfg.Silence}, rtmp.Deps{
 		Hub: s.hub, Publish: s.publish, Play: s.play, Open: s.sessions.Add, Log: deps.Log,
 	})
@@ -249,6 +252,7 @@ func (s *Server) ended(m *media.Stream) {
 	s.work.Add(1)
 	s.mu.Unlock()
 	o.cancel()
+	s.forgetRoom(m.Name)
 	s.events <- event{m.Name, false}
 	s.work.Done()
 	s.log.Info("stream ended", "room", m.Name, "dur", time.Since(m.Began()).Round(time.Second))
@@ -344,6 +348,10 @@ func (s *Server) serveRTC(w http.ResponseWriter, r *http.Request, dir, file stri
 	switch file {
 	case whep:
 		var o *outputs
+		if r.Method == http.MethodOptions {
+			s.rtc.ServeWHEP(w, r, nil, peer) // says what may be asked
+			return true
+		}
 		if o, peer.User = s.watch(r, token, room); o == nil {
 			return false
 		}
@@ -383,8 +391,11 @@ func (s *Server) watch(r *http.Request, token, room string) (*outputs, int64) {
 
 func (s *Server) serveTS(w http.ResponseWriter, r *http.Request, token, room, segment string) bool {
 	o, user := s.watch(r, token, room)
-	if o == nil || !s.seen(w, r, o, media.ProtocolHLS, user) {
-		return o != nil
+	if o == nil {
+		return false
+	}
+	if w = s.seen(w, r, o, media.ProtocolHLS, user); w == nil {
+		return true
 	}
 	if segment == "" {
 		return o.ts.ServePlaylist(w, r)
@@ -394,8 +405,11 @@ func (s *Server) serveTS(w http.ResponseWriter, r *http.Request, token, room, se
 
 func (s *Server) serveLL(w http.ResponseWriter, r *http.Request, token, room, file string) bool {
 	o, user := s.watch(r, token, room)
-	if o == nil || !s.seen(w, r, o, media.ProtocolLLHLS, user) {
-		return o != nil
+	if o == nil {
+		return false
+	}
+	if w = s.seen(w, r, o, media.ProtocolLLHLS, user); w == nil {
+		return true
 	}
 	ll := s.lowLatency(o)
 	return ll != nil && ll.Serve(w, r, file)

@@ -29,9 +29,9 @@ type viewer struct {
 	last    time.Time
 }
 
-// seen notes a request of a viewer. False: it was answered, because there are too
-// many.
-func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string, user int64) bool {
+// seen notes a request of a viewer, and answers what counts the bytes of the answer;
+// nil: it was answered, because there are too many.
+func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string, user int64) http.ResponseWriter {
 	agent := r.UserAgent()
 	key := viewerKey{o.stream.Name, protocol, agent[:min(len(agent), maxAgent)], s.deps.Address(r), user}
 	now := time.Now()
@@ -40,7 +40,7 @@ func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protoc
 	if v != nil {
 		v.last = now
 		s.mu.Unlock()
-		return true
+		return &counting{w, v.session}
 	}
 	s.mu.Unlock()
 	v = &viewer{last: now}
@@ -50,7 +50,7 @@ func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protoc
 	remove, err := s.sessions.Add(v.session)
 	if err != nil {
 		busy(w)
-		return false
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,10 +58,22 @@ func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protoc
 	if old := s.viewers[key]; old != nil { // another request of the same was faster
 		old.last = now
 		go remove()
-		return true
+		return &counting{w, old.session}
 	}
 	s.viewers[key] = v
-	return true
+	return &counting{w, v.session}
+}
+
+// counting counts what a viewer gets.
+type counting struct {
+	http.ResponseWriter
+	session *media.Session
+}
+
+func (c *counting) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.session.Out.Add(int64(n))
+	return n, err
 }
 
 // forget ends the session of a viewer, whose next request is looked at as the first.
@@ -74,6 +86,24 @@ func (s *Server) forget(key viewerKey, v *viewer) {
 	s.mu.Unlock()
 	if remove != nil {
 		remove()
+	}
+}
+
+// forgetRoom ends the sessions of all viewers of a stream that ended.
+func (s *Server) forgetRoom(room string) {
+	s.mu.Lock()
+	var list []func()
+	for key, v := range s.viewers {
+		if key.room == room {
+			delete(s.viewers, key)
+			list = append(list, v.remove)
+		}
+	}
+	s.mu.Unlock()
+	for _, remove := range list {
+		if remove != nil {
+			remove()
+		}
 	}
 }
 

@@ -18,6 +18,10 @@ func (f fakeLive) List(context.Context, int64) ([]live.Room, error) {
 	return []live.Room{{ID: 1000000000, Owner: person(10000), Title: "t", Cover: sample.Key + "/cover.jpg"}}, f.call("List")
 }
 
+func (f fakeLive) OnAirNow(_ context.Context, _, cursor int64) ([]live.Room, int64, error) {
+	return []live.Room{{ID: 1000000001, Owner: person(peer), Title: "t", OnAir: true, Access: store.AccessOpen}}, 7, f.call(fmt.Sprint("OnAirNow ", cursor))
+}
+
 func (f fakeLive) Create(context.Context, live.Caller, string, string) (int64, error) {
 	return 1000000001, f.call("Create")
 }

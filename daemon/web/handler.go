@@ -45,6 +45,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.tus.ServeHTTP(rec, r) // clients ask it what it can do
 			return
 		}
+		if isWebRTC(r.URL.Path) {
+			s.mux.ServeHTTP(rec, r) // the same
+			return
+		}
 		rec.WriteHeader(http.StatusOK)
 	case s.table.Serve(rec, r):
 	case s.deps.Account.AddressBanned(s.address(r)):
@@ -54,6 +58,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		s.mux.ServeHTTP(rec, r)
 	}
+}
+
+// isWebRTC says whether a path is one of WHIP or WHEP.
+func isWebRTC(path string) bool {
+	return strings.HasPrefix(path, "/live/") && (strings.HasSuffix(path, "/whip") || strings.HasSuffix(path, "/whep"))
 }
 
 // finish recovers from a panic of a page or stream, and logs the request.

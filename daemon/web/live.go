@@ -38,6 +38,24 @@ func (s *Server) handleLiveList(c *api.Call, _ *protocol.NoRequest) (*protocol.L
 	return rep, nil
 }
 
+// handleLiveOnAir serves GET /live/on-air.
+func (s *Server) handleLiveOnAir(c *api.Call, req *protocol.LiveOnAirRequest) (*protocol.LiveOnAirReply, error) {
+	rooms, next, err := s.deps.Live.OnAirNow(c.Context(), c.Principal.User, req.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rep := &protocol.LiveOnAirReply{Next: next}
+	token := s.viewerToken(c)
+	for _, r := range rooms {
+		follows, err := s.follows(c, r.Owner.ID)
+		if err != nil {
+			return nil, err
+		}
+		rep.List = append(rep.List, s.liveItem(c, r, follows, token))
+	}
+	return rep, nil
+}
+
 // viewerToken is what makes the caller known to the servers of streams, with the
 // slash behind it; "" for guests.
 func (s *Server) viewerToken(c *api.Call) string {

@@ -212,6 +212,7 @@ func TestWhoMayCallWhatInALiveRoom(t *testing.T) {
 		{"GET /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
 		{"POST /live/key", "", nil, []protocol.Code{login, no, no, no, ok, no}},
 		{"GET /live/info", "", nil, everybody},
+		{"GET /live/on-air", "", nil, everybody},
 		{"POST /live/heart", "", func(params) params { return params{"Count": 3} }, users},
 		{"POST /live/access", "live.access", func(params) params { return params{"Access": "followers"} }, owners},
 		{"POST /live/link", "", nil, owners},

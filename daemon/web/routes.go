@@ -103,6 +103,7 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
 		api.Handle(post, "/live/mute", api.User, "Keep a user from writing in a live room", s.handleLiveMute, tag(tagLive),
 			codes(forbidden, unknown, bad, often), api.About(keepOrder)),
+		api.Handle(get, "/live/on-air", api.Guest, "All rooms on air", s.handleLiveOnAir, tag(tagLive)),
 		api.Handle(get, "/live/record", api.User, "Whether a live room is recorded", s.handleLiveRecord, tag(tagLive), codes(forbidden, unknown)),
 		api.Handle(post, "/live/record", api.User, "Set whether a live room is recorded", s.handleSetLiveRecord, tag(tagLive),
 			codes(forbidden, unknown, bad, often, noRoom), api.About("Only its owner may. It holds at once, and for the streams to come.")),

@@ -153,6 +153,7 @@ type (
 	}
 	lives interface {
 		List(ctx context.Context, viewer int64) ([]live.Room, error)
+		OnAirNow(ctx context.Context, viewer, cursor int64) (list []live.Room, next int64, err error)
 		Create(ctx context.Context, c live.Caller, title, cover string) (int64, error)
 		Edit(ctx context.Context, c live.Caller, room int64, title, cover string) error
 		Close(ctx context.Context, c live.Caller, room int64) error

@@ -405,6 +405,9 @@ func (l *LL) ask(m *gohlslib.Muxer, n numbers, file, query, key string) *cached 
 	if strings.HasSuffix(file, ".m3u8") {
 		c.body, top = n.renumber(c.body)
 	}
+	if strings.HasSuffix(file, ".m3u8") {
+		c.header.Set("Cache-Control", "no-cache")
+	}
 	c.header.Set("Content-Length", strconv.Itoa(len(c.body)))
 	now := time.Now()
 	switch {

@@ -67,6 +67,7 @@ type TS struct {
 	err      error     // why it is over
 	changed  chan struct{}
 	next     int // number of the next segment
+	target   int // seconds, of the longest segment until now
 
 	// Of Run alone.
 	w       *mpegts.Writer
@@ -304,11 +305,10 @@ func (t *TS) end(at int64) {
 // list is the playlist (RFC 8216 4.3).
 func (t *TS) list(segments []*segment) []byte {
 	var b bytes.Buffer
-	longest := time.Duration(0)
-	for _, s := range segments {
-		longest = max(longest, s.duration)
+	for _, s := range segments { // it must not shrink, and should not change (RFC 8216 4.3.3.1)
+		t.target = max(t.target, int(math.Round(s.duration.Seconds())))
 	}
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", int(math.Ceil(longest.Seconds())), segments[0].number)
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", t.target, segments[0].number)
 	if t.gone > 0 {
 		fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", t.gone)
 	}

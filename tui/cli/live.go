@@ -103,6 +103,9 @@ func (c *LiveShowCmd) Run(ctx context.Context, streams *IO) error {
 		{"Key frames", keyFrames(l.Stream)}, {"Viewers", strconv.Itoa(l.Viewers)}, {"In the chat", strconv.Itoa(d.Chat)}, {"Hearts", count(l.Hearts)},
 		{"Pushed to", orDash(strings.Join(d.Pushes, ", "))},
 	}
+	if !l.BarredUntil.IsZero() {
+		lines = append(lines, [2]string{"Note", "nobody may publish until " + at(l.BarredUntil) + " (gtiv live kick " + strconv.FormatInt(l.ID, 10) + " --pardon)"})
+	}
 	for _, n := range d.Notes {
 		lines = append(lines, [2]string{"Note", n})
 	}
@@ -149,6 +152,7 @@ type LiveKickCmd struct {
 	ID      int64         `arg:"" help:"The live room's id."`
 	Session int64         `help:"The session of \"gtiv live show\" that is meant; without it the publisher."`
 	For     time.Duration `default:"10m" help:"How long who it is stays out, at most 24h."`
+	Pardon  bool          `help:"Send nobody away: let everybody come back who was."`
 }
 
 // Run sends somebody away.
@@ -158,7 +162,11 @@ func (c *LiveKickCmd) Run(ctx context.Context, streams *IO) error {
 	}
 	cl := c.client()
 	defer cl.Close()
-	l, err := cl.KickLive(ctx, protocol.KickLive{ID: c.ID, Session: c.Session, Seconds: int64(c.For.Seconds())})
+	req := protocol.KickLive{ID: c.ID, Session: c.Session, Seconds: int64(c.For.Seconds())}
+	if c.Pardon {
+		req = protocol.KickLive{ID: c.ID, Pardon: true}
+	}
+	l, err := cl.KickLive(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,10 @@ func (c *LiveKickCmd) Run(ctx context.Context, streams *IO) error {
 		return writeJSON(streams.Out, l)
 	}
 	text := fmt.Sprintf("The stream of %s (%d) is off air, and stays so for %s.\n", clean(oneLine(l.Title)), l.ID, c.For)
-	if c.Session != 0 {
+	switch {
+	case c.Pardon:
+		text = fmt.Sprintf("Whoever was sent away from %s (%d) may come back.\n", clean(oneLine(l.Title)), l.ID)
+	case c.Session != 0:
 		text = fmt.Sprintf("Session %d of %s (%d) was ended, and stays out for %s.\n", c.Session, clean(oneLine(l.Title)), l.ID, c.For)
 	}
 	_, err = io.WriteString(streams.Out, text)
@@ -199,7 +210,7 @@ func (c *LiveKeyCmd) Run(ctx context.Context, streams *IO) error {
 type LivePushCmd struct {
 	Target
 	ID  int64  `arg:"" help:"The live room's id."`
-	URL string `arg:"" help:"rtmp://HOST/APP/KEY or rtmps://HOST/APP/KEY."`
+	URL string `arg:"" help:"rtmp://HOST/APP/KEY or rtmps://HOST/APP/KEY; with --off, what \"gtiv live show\" shows of it will do."`
 	Off bool   `help:"Do not any more."`
 }
 

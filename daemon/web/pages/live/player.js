@@ -3,6 +3,7 @@
 import { engines, possible, ways } from "./engines.js";
 
 const startTime = 10, stallTime = 6; // seconds without a new picture: before the first one, and later
+const firstTime = 3; // before the first one, while nobody chose how to watch: another way may have it at once
 const steadyTime = 10; // seconds after which a way that fails is tried once more
 const restTimes = [2, 4, 8, 15]; // seconds before all ways are tried again
 
@@ -113,7 +114,8 @@ export class Player {
     if (!this.engine) return;
     if (v.currentTime !== this.position || v.paused || document.hidden) this.moved = now;
     this.position = v.currentTime;
-    if (now - this.moved > 1000 * (this.began ? stallTime : startTime)) { this.lost("stalled"); return; }
+    const first = this.choice === "auto" && this.at === 0 && !this.rests ? firstTime : startTime;
+    if (now - this.moved > 1000 * (this.began ? stallTime : first)) { this.lost("stalled"); return; }
     const q = v.getVideoPlaybackQuality?.() || { totalVideoFrames: 0, droppedVideoFrames: 0 };
     const fps = Math.max(0, q.totalVideoFrames - this.frames) * 1000 / (now - this.counted);
     this.frames = q.totalVideoFrames;

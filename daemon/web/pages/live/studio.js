@@ -12,6 +12,7 @@ import { accessCard, keyCard, orderCard, viewersCard } from "./settings.js";
 const view = document.getElementById("view");
 const every = 3000; // ms between looks at one's own room
 const listEvery = 10000;
+const mostPages = 10; // of rooms on air, 30 each
 const maxTitle = 60;
 
 let leave = () => {}; // ends what the part on screen does
@@ -34,9 +35,14 @@ function nowPage() {
   view.append(el("div", { className: "broad" }, session ? null : el("div", { className: "hello" }, el("div", { className: "grow" }, el("h1", {}, t("hello")), el("p", { className: "dim" }, t("helloMore"))),
     el("button", { type: "button", className: "main", onclick: needLogin }, t("login"))), el("h2", {}, t("nowLive")), grid, none));
   leave = repeat(listEvery, async () => {
-    const rep = await call("GET", "/live/list", {}, quiet);
-    if (!rep) return;
-    const on = rep.List.filter((r) => r.State === 1);
+    const on = [];
+    for (let cursor = 0, n = 0; n < mostPages; n++) {
+      const rep = await call("GET", "/live/on-air", { Cursor: cursor }, quiet);
+      if (!rep) return;
+      on.push(...rep.List);
+      if (!(cursor = rep.Next)) break;
+    }
+    on.sort((a, b) => b.Viewers - a.Viewers);
     none.hidden = on.length > 0;
     grid.replaceChildren(...on.map((r) => el("a", { href: api("/live/" + r.RoomId + "/") },
       el("div", { className: "picture" }, picture(r.Cover, { loading: "lazy" }), onAirMark(), el("span", { className: "many" }, many(r.Viewers, "viewer", "viewers"))),
