@@ -306,7 +306,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.deps.NotFound(w, r)
 		return
 	}
-	var done bool
+	done, known := false, true
 	switch {
 	case strings.HasSuffix(file, ".flv"):
 		done = s.serveFLV(w, r, dir, strings.TrimSuffix(file, ".flv"))
@@ -321,11 +321,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case file != "" && dir != "":
 		token, room := split(dir)
 		done = s.serveLL(w, r, token, room, file)
+	default:
+		known = false
 	}
-	if !done {
+	switch {
+	case done:
+	case known:
+		http.Error(w, absent, http.StatusNotFound)
+	default:
 		s.deps.NotFound(w, r)
 	}
 }
+
+// absent is what who asks for a stream is told; it does not say whether there is one.
+const absent = "This is not on air, or not for you to watch."
 
 // The last parts of the addresses of WHEP and WHIP.
 const (
@@ -353,7 +362,8 @@ func (s *Server) serveRTC(w http.ResponseWriter, r *http.Request, dir, file stri
 			return true
 		}
 		if o, peer.User = s.watch(r, token, room); o == nil {
-			return false
+			rtc.WriteAbsent(w, absent)
+			return true
 		}
 		s.rtc.ServeWHEP(w, r, o.stream, peer)
 	case whip:

@@ -36,6 +36,11 @@ func refuse(status int, code, format string, a ...any) *refusal {
 }
 
 // write answers with an error: a refusal as it is, others without what they say.
+// WriteAbsent answers that there is nothing to watch, as other refusals are answered.
+func WriteAbsent(w http.ResponseWriter, text string) {
+	write(w, refuse(http.StatusNotFound, "absent", "%s", text))
+}
+
 func write(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {
