@@ -286,7 +286,7 @@ func TestWhatWasRecordedBeforeAKillPlays(t *testing.T) {
 
 func TestARecordingEndsWithAReason(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, "GTIV_LIVE_RECORD_QUOTA=600KiB", "GTIV_LIVE_RECORD_MAX_BYTES=1MiB", "GTIV_VIDEO_MAX_DURATION=2s")
+	s := newServer(t, "GTIV_LIVE_GRACE=0s", "GTIV_LIVE_RECORD_QUOTA=600KiB", "GTIV_LIVE_RECORD_MAX_BYTES=1MiB", "GTIV_VIDEO_MAX_DURATION=2s")
 	f := newFilms(t, s, "alice", "mp4")
 	pub := s.publish(t, f.key, "-b:v", "1M", "-minrate", "1M", "-maxrate", "1M", "-bufsize", "500k", "-nal-hrd", "cbr")
 	rep := f.wait(1, "done")
