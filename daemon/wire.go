@@ -142,12 +142,16 @@ func broadcast(f live.Frame) gateway.Broadcast {
 }
 
 // joinLive lets a connection into a live room.
-func (d *Daemon) joinLive(ctx context.Context, _ gateway.ConnInfo, name string, enter func([]gateway.Broadcast)) {
+func (d *Daemon) joinLive(ctx context.Context, c gateway.ConnInfo, name, token string, enter func([]gateway.Broadcast)) {
 	room, ok := protocol.ParseLiveRoomName(name)
 	if !ok {
 		return
 	}
-	d.live.Join(ctx, room, func(last []live.Frame) {
+	v := d.media.signer.Viewer(token, room)
+	if v.User = 0; !c.Guest { // the token of a path does not say who is connected
+		v.User = c.User
+	}
+	d.live.JoinAs(ctx, v, room, func(last []live.Frame) {
 		backlog := make([]gateway.Broadcast, len(last))
 		for i, f := range last {
 			backlog[i] = broadcast(f)

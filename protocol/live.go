@@ -114,6 +114,13 @@ type LiveChatRequest struct {
 	Message     string      `required:"true" doc:"1 to 300 characters" example:"hello"`
 	Type        MessageType `doc:"0, which is also what it is without"`
 	ClientMsgID string      `json:"ClientMsgId" doc:"chosen by the sender; a repeated one gets the same answer and makes no second message"`
+	Token       string      `doc:"as in /live/info"`
+}
+
+// LiveHistoryRequest asks for the last messages of a live room.
+type LiveHistoryRequest struct {
+	RoomID int64  `json:"RoomId" required:"true" example:"1000000001"`
+	Token  string `doc:"as in /live/info"`
 }
 
 // LiveHistoryReply answers GET /live/history.

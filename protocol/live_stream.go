@@ -60,6 +60,7 @@ type LiveLinkReply struct {
 	Head
 	Link  string `doc:"address of the page that plays it, for everybody who has it"`
 	Path  string `doc:"as in /live/info"`
+	Token string `doc:"its part in front of the room"`
 	Until int64  `doc:"Unix ms"`
 }
 

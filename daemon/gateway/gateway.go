@@ -97,7 +97,8 @@ type Deps struct {
 	// calling enter, once and before it returns: what is published behind that
 	// comes after the backlog, what was published before does not come again. Who
 	// is not let in is told CodeUnknown. Nil: every room may be entered.
-	Join func(ctx context.Context, c ConnInfo, room string, enter func(backlog []Broadcast))
+	// token is what the client sent behind the room's name and a slash, "" nothing.
+	Join func(ctx context.Context, c ConnInfo, room, token string, enter func(backlog []Broadcast))
 	// RevokedText is what a client whose login session was ended is told. Nil: an
 	// English sentence.
 	RevokedText func(language string) string

@@ -46,7 +46,7 @@ func startHall(t testing.TB, cfg gateway.Config) (*site, *hall) {
 	return s, h
 }
 
-func (h *hall) join(_ context.Context, _ gateway.ConnInfo, room string, enter func([]gateway.Broadcast)) {
+func (h *hall) join(_ context.Context, _ gateway.ConnInfo, room, _ string, enter func([]gateway.Broadcast)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if room == hallName && !h.closed {

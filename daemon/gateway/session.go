@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -207,10 +208,14 @@ func onlineBody(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint
 // changeRoom takes the client into a broadcast room, or out of the one it is in.
 // Who stays where they are keeps their place: nothing comes twice.
 func (s *session) changeRoom(ctx context.Context, h protocol.Header, body []byte) {
-	if !validRoom(body) {
+	room, token, _ := bytes.Cut(body, []byte("/"))
+	if _, live := protocol.ParseLiveRoomName(string(room)); !live {
+		room, token = body, nil
+	}
+	if !validRoom(room) || len(token) > maxRoomToken {
 		return
 	}
-	name := string(body)
+	name := string(room)
 	if s.g.rooms.has(s, name) {
 		s.answer(h, protocol.OpChangeRoomOK, nil)
 		return
@@ -222,7 +227,7 @@ func (s *session) changeRoom(ctx context.Context, h protocol.Header, body []byte
 	case s.g.deps.Join == nil:
 		mine = s.g.rooms.join(s, name, nil)
 	default:
-		entered, mine = s.askToJoin(ctx, name)
+		entered, mine = s.askToJoin(ctx, name, string(token))
 	}
 	if entered {
 		s.answer(h, protocol.OpChangeRoomOK, nil)
@@ -235,14 +240,14 @@ func (s *session) changeRoom(ctx context.Context, h protocol.Header, body []byte
 }
 
 // askToJoin has Deps.Join decide. A client that is not let in stays where it is.
-func (s *session) askToJoin(ctx context.Context, name string) (entered, mine bool) {
+func (s *session) askToJoin(ctx context.Context, name, token string) (entered, mine bool) {
 	if _, ok := protocol.ParseLiveRoomName(name); !ok {
 		return false, false
 	}
 	// A few bytes bring fifty messages: who changes rooms all the time gets none.
 	greet := s.joins.take(s.g.now(), s.g.cfg.JoinRate, s.g.cfg.JoinBurst)
 	s.call(ctx, s.g.cfg.RequestTimeout, func(ctx context.Context) {
-		s.g.deps.Join(ctx, s.info, name, func(backlog []Broadcast) {
+		s.g.deps.Join(ctx, s.info, name, token, func(backlog []Broadcast) {
 			if !greet {
 				backlog = nil
 			}
@@ -531,6 +536,9 @@ func (s *session) waitDrained() bool {
 
 // validRoom reports whether b may be the name of a broadcast room, or "" to
 // leave.
+// maxRoomToken bounds what may stand behind a room's name, bytes.
+const maxRoomToken = 200
+
 func validRoom(b []byte) bool {
 	if len(b) > 64 {
 		return false

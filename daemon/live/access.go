@@ -28,6 +28,27 @@ func (s *Service) MayWatch(ctx context.Context, v Viewer, room int64) error {
 	return s.mayWatch(ctx, v, r)
 }
 
+// JoinAs is Join for who may watch the room.
+func (s *Service) JoinAs(ctx context.Context, v Viewer, id int64, in func(last []Frame)) bool {
+	if err := s.MayWatch(ctx, v, id); err != nil {
+		switch protocol.CodeOf(err) {
+		case protocol.CodeUnknown, protocol.CodeForbidden:
+		default:
+			s.log.WarnContext(ctx, "live room not joined", "room", id, "err", err)
+		}
+		return false
+	}
+	return s.Join(ctx, id, in)
+}
+
+// HistoryFor is History for who may watch the room. Codes as MayWatch.
+func (s *Service) HistoryFor(ctx context.Context, v Viewer, id int64, language string) ([]protocol.LiveMessage, error) {
+	if err := s.MayWatch(ctx, v, id); err != nil {
+		return nil, err
+	}
+	return s.History(ctx, id, language)
+}
+
 func (s *Service) mayWatch(ctx context.Context, v Viewer, r store.LiveRoom) error {
 	if r.Access == store.AccessOpen || v.Link && v.Epoch == r.LinkEpoch {
 		return nil
@@ -107,26 +128,27 @@ func (s *Service) Ranked(ctx context.Context, c Caller, room int64, least int) (
 // SetAccess says who may watch a room, "" as before; with revoke the links that were
 // signed until now are good for nothing. It answers the room. Codes: CodeBadValue,
 // CodeUnknown, CodeForbidden.
-func (s *Service) SetAccess(ctx context.Context, c Caller, room int64, access string, revoke bool) (store.LiveRoom, error) {
+func (s *Service) SetAccess(ctx context.Context, c Caller, id int64, access string, revoke bool) (store.LiveRoom, error) {
 	switch access {
 	case "", store.AccessOpen, store.AccessFollowers, store.AccessLink:
 	default:
 		return store.LiveRoom{}, badValue("Access", "badAccess")
 	}
-	room, err := s.ownRoom(ctx, c, room)
+	id, err := s.ownRoom(ctx, c, id)
 	if err != nil {
 		return store.LiveRoom{}, err
 	}
-	a := store.LiveAction{Room: room, Rank: store.LiveOwner, Action: "live.access", Detail: access}
+	a := store.LiveAction{Room: id, Rank: store.LiveOwner, Action: "live.access", Detail: access}
 	if revoke {
 		a.Detail += " links revoked"
 	}
-	if err := s.act(ctx, c, a, nil, func(ctx context.Context, a store.LiveAction) error {
+	// Who is in the chat is put out, and comes back if they may.
+	if err := s.act(ctx, c, a, func(r *room) { s.deps.Disband(r.id) }, func(ctx context.Context, a store.LiveAction) error {
 		return s.store.SetLiveAccess(ctx, a, access, revoke)
 	}); err != nil {
 		return store.LiveRoom{}, err
 	}
-	r, err := s.store.Live(ctx, room)
+	r, err := s.store.Live(ctx, id)
 	return r, liveError(err)
 }
 

@@ -23,6 +23,8 @@ type Send struct {
 	Type        protocol.MessageType
 	Content     string
 	ClientMsgID string // "" none: then a retry is a second message
+	// Viewer says by what the sender may watch the room; its User is not looked at.
+	Viewer Viewer
 }
 
 // Receipt is the answer to a send: what the push and the store hold.
@@ -43,6 +45,10 @@ func (s *Service) Chat(ctx context.Context, c Caller, m Send) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if err := checkSend(&m); err != nil {
+		return Receipt{}, err
+	}
+	m.Viewer.User = c.User
+	if err := s.MayWatch(ctx, m.Viewer, m.Room); protocol.CodeOf(err) == protocol.CodeForbidden { // the write says the rest
 		return Receipt{}, err
 	}
 	if err := s.oldEnough(ctx, c); err != nil {

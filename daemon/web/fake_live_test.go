@@ -44,7 +44,7 @@ func (f fakeLive) Chat(context.Context, live.Caller, live.Send) (live.Receipt, e
 	return live.Receipt{ServerMsgID: "0190-id", Time: 1700000000123}, f.call("Chat")
 }
 
-func (f fakeLive) History(context.Context, int64, string) ([]protocol.LiveMessage, error) {
+func (f fakeLive) HistoryFor(context.Context, live.Viewer, int64, string) ([]protocol.LiveMessage, error) {
 	return nil, f.call("History")
 }
 

@@ -164,7 +164,7 @@ func (s *Server) handleLiveClose(c *api.Call, req *protocol.LiveRoomRequest) (*p
 // handleLiveChat serves POST /live/chat.
 func (s *Server) handleLiveChat(c *api.Call, req *protocol.LiveChatRequest) (*protocol.SendReply, error) {
 	r, err := s.deps.Live.Chat(c.Context(), liveCaller(c), live.Send{
-		Room: req.RoomID, Type: req.Type, Content: req.Message, ClientMsgID: req.ClientMsgID,
+		Room: req.RoomID, Type: req.Type, Content: req.Message, ClientMsgID: req.ClientMsgID, Viewer: s.liveViewer(c, req.Token, req.RoomID),
 	})
 	if err != nil {
 		return nil, err
@@ -173,8 +173,8 @@ func (s *Server) handleLiveChat(c *api.Call, req *protocol.LiveChatRequest) (*pr
 }
 
 // handleLiveHistory serves GET /live/history.
-func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.LiveHistoryReply, error) {
-	list, err := s.deps.Live.History(c.Context(), req.RoomID, c.Language)
+func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveHistoryRequest) (*protocol.LiveHistoryReply, error) {
+	list, err := s.deps.Live.HistoryFor(c.Context(), s.liveViewer(c, req.Token, req.RoomID), req.RoomID, c.Language)
 	if err != nil {
 		return nil, err
 	}

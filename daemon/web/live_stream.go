@@ -128,8 +128,9 @@ func (s *Server) handleLiveLink(c *api.Call, req *protocol.LiveLinkRequest) (*pr
 		return nil, errors.New("nothing signs links")
 	}
 	until := s.now().Add(valid).Truncate(time.Second)
-	path := s.deps.Signer.LiveLink(r.ID, r.LinkEpoch, until) + "/" + text(r.ID)
-	return &protocol.LiveLinkReply{Link: s.base(c.Request).URL() + "/live/" + path + "/", Path: path, Until: until.UnixMilli()}, nil
+	token := s.deps.Signer.LiveLink(r.ID, r.LinkEpoch, until)
+	path := token + "/" + text(r.ID)
+	return &protocol.LiveLinkReply{Link: s.base(c.Request).URL() + "/live/" + path + "/", Path: path, Token: token, Until: until.UnixMilli()}, nil
 }
 
 // handleLiveSessions serves GET /live/sessions.

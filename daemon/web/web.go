@@ -161,7 +161,7 @@ type (
 		Key(ctx context.Context, c live.Caller, room int64) (string, error)
 		ResetKey(ctx context.Context, c live.Caller, room int64) (string, error)
 		Chat(ctx context.Context, c live.Caller, m live.Send) (live.Receipt, error)
-		History(ctx context.Context, room int64, language string) ([]protocol.LiveMessage, error)
+		HistoryFor(ctx context.Context, v live.Viewer, room int64, language string) ([]protocol.LiveMessage, error)
 		Online(room int64) int
 		DeleteMessage(ctx context.Context, c live.Caller, room int64, serverMsgID string) error
 		Mute(ctx context.Context, c live.Caller, room, user int64, d time.Duration) error

@@ -11,7 +11,7 @@ const near = 80; // pixels from the end within which it goes along with what is 
 const clientId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
 // chatBox makes it for a room. on gets hearts(n), notice(n) and online(n).
-export function chatBox(room, on) {
+export function chatBox(room, on, token = "") {
   const list = el("ol", { className: "messages", tabIndex: 0, role: "log", "aria-label": t("chat"), "aria-live": "polite" });
   const none = el("li", { className: "dim none" }, t("quiet"));
   const state = el("p", { className: "dim state", role: "status", hidden: true }, t("connecting"));
@@ -97,7 +97,7 @@ export function chatBox(room, on) {
     if (!text || send.disabled || needLogin()) return;
     send.disabled = true;
     says.textContent = "";
-    const rep = await call("POST", "/live/chat", { RoomId: room, Message: text, ClientMsgId: clientId() }, (why) => { says.textContent = why; });
+    const rep = await call("POST", "/live/chat", { RoomId: room, Message: text, ClientMsgId: clientId(), ...(token ? { Token: token } : {}) }, (why) => { says.textContent = why; });
     send.disabled = false;
     if (rep) input.value = "";
     input.focus();
@@ -110,7 +110,7 @@ export function chatBox(room, on) {
       state.hidden = now === "on";
       state.textContent = t(now === "refused" ? "chatClosed" : "connecting");
     },
-  });
+  }, token);
 
   const draw = () => { write.hidden = !session; asGuest.hidden = Boolean(session); };
   draw();
@@ -118,6 +118,7 @@ export function chatBox(room, on) {
     box,
     // about tells who is who.
     async about(info) {
+      connection.enter(); // everybody is put out when it changes who may watch
       const order = Boolean(info.Mine || info.Moderator);
       if (owner === info.UserId && keepsOrder === order) return;
       owner = info.UserId;

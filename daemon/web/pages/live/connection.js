@@ -33,7 +33,8 @@ const json = (body) => { try { return JSON.parse(new TextDecoder().decode(body))
 
 // connect stays connected until close is called. on gets message(m) of the room,
 // notice(n), online(number of connections) and state("on", "off" or "refused", code).
-export function connect(room, on) {
+// token is what stands in front of the room in the address of the page, if anything.
+export function connect(room, on, token = "") {
   let socket = null, timer = 0, heart = 0, tries = 0, closed = false;
   const begin = () => {
     clearTimeout(timer);
@@ -50,10 +51,11 @@ export function connect(room, on) {
     on.state("off", 0);
     timer = setTimeout(begin, 1000 * rests[Math.min(tries++, rests.length - 1)] * (0.75 + Math.random() / 2));
   };
+  const ask = (s) => s.send(frame(op.enter, "live_" + room + (token ? "/" + token : "")));
   const take = (operation, body) => {
     switch (operation) {
       case op.authReply:
-        socket.send(frame(op.enter, "live_" + room));
+        ask(socket);
         heart = setInterval(() => socket?.send(frame(op.heartbeat, "")), beat);
         socket.send(frame(op.heartbeat, ""));
         return;
@@ -81,6 +83,8 @@ export function connect(room, on) {
   begin();
   return {
     close() { closed = true; drop(); },
+    // enter asks to be in the room once more: who is there hears nothing of it.
+    enter() { if (heart && socket?.readyState === 1) ask(socket); },
     // again connects as whoever is logged in now.
     again() { drop(); tries = 0; begin(); },
   };

@@ -209,7 +209,7 @@ const chat = chatBox(room, {
     if (n.Kind === "live") look();
   },
   online() {},
-});
+}, token);
 
 let drawn = "";
 function drawAbout() {
