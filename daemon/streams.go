@@ -55,6 +55,10 @@ func (d *Daemon) makeStreams(ctx context.Context) error {
 			v := d.media.signer.Viewer(token, id)
 			return v.User, d.live.MayWatch(ctx, v, id)
 		},
+		MayStillWatch: func(ctx context.Context, room string, user int64) bool {
+			id, err := strconv.ParseInt(room, 10, 64)
+			return err == nil && protocol.CodeOf(d.live.MayWatch(ctx, live.Viewer{User: user}, id)) != protocol.CodeForbidden
+		},
 		MayStay: d.mayStay,
 		Pushes: func(ctx context.Context, room string) []string {
 			id, err := strconv.ParseInt(room, 10, 64)

@@ -42,6 +42,20 @@ type Session struct {
 // watches says whether it counts as a viewer: another server does not.
 func (s *Session) watches() bool { return !s.Publish && s.Protocol != ProtocolRelay }
 
+// AddressKey is what counts as one address: of IPv6 the network of 64 bits, which one
+// customer has.
+func AddressKey(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if !a.Is6() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}
+
 // Errors of Registry.Add; compare with errors.Is.
 var (
 	// ErrFull means that a stream, an address or the server has as many viewers as
@@ -114,7 +128,7 @@ func (r *Registry) Add(s *Session) (remove func(), err error) {
 
 func (r *Registry) full(s *Session) bool {
 	over := func(n, most int) bool { return most > 0 && n >= most }
-	return over(r.count, r.limits.Viewers) || over(r.viewers[s.Room], r.limits.PerStream) || over(r.address[s.Address], r.limits.PerAddress)
+	return over(r.count, r.limits.Viewers) || over(r.viewers[s.Room], r.limits.PerStream) || over(r.address[AddressKey(s.Address)], r.limits.PerAddress)
 }
 
 // tally counts a viewer in or out and answers how many its room has.
@@ -123,8 +137,9 @@ func (r *Registry) tally(s *Session, d int) int {
 		return r.viewers[s.Room]
 	}
 	r.count += d
-	if r.address[s.Address] += d; r.address[s.Address] <= 0 {
-		delete(r.address, s.Address)
+	from := AddressKey(s.Address)
+	if r.address[from] += d; r.address[from] <= 0 {
+		delete(r.address, from)
 	}
 	n := r.viewers[s.Room] + d
 	if r.viewers[s.Room] = n; n <= 0 {

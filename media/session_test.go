@@ -49,3 +49,22 @@ func TestSessionsAreCountedAndBounded(t *testing.T) {
 	}
 	must("c", "192.0.2.1")
 }
+
+func TestACustomerOfIPv6IsOneAddress(t *testing.T) {
+	r := media.NewRegistry(media.Limits{PerAddress: 2}, nil)
+	for i, c := range []struct {
+		address string
+		ok      bool
+	}{
+		{"2001:db8:1:2::1", true}, {"2001:db8:1:2:3::9", true}, {"2001:db8:1:2::7", false}, {"2001:db8:1:3::1", true},
+		{"192.0.2.1", true}, {"::ffff:192.0.2.1", true}, {"192.0.2.1", false}, {"192.0.2.2", true},
+	} {
+		_, err := r.Add(&media.Session{Room: "r", Address: netip.MustParseAddr(c.address)})
+		if (err == nil) != c.ok {
+			t.Errorf("%d, %s: %v", i, c.address, err)
+		}
+	}
+	if media.AddressKey(netip.Addr{}) != (netip.Addr{}) {
+		t.Error("no address is one")
+	}
+}

@@ -79,11 +79,12 @@ func (s *Store) NoteLive(ctx context.Context, a LiveAction) error {
 
 // LiveInvited says whether an account may watch a room that is not open: its owner
 // and moderators, administrators, and followers if it is theirs. Somebody whom its
-// owner blocked is no follower.
+// owner blocked is no follower, and who is banned nobody.
 func (s *Store) LiveInvited(ctx context.Context, room, viewer int64) (bool, error) {
 	var may bool
-	err := s.viewRow(ctx, `SELECT EXISTS (SELECT 1 FROM live_room r WHERE r.id = ?1 AND `+liveInvited+`)
-		OR EXISTS (SELECT 1 FROM account WHERE id = ?2 AND role >= ?3)`, room, viewer, RoleAdmin).Scan(&may)
+	err := s.viewRow(ctx, `SELECT EXISTS (SELECT 1 FROM account WHERE id = ?2 AND deleted_at = 0 AND banned_until <= ?4
+			AND (role >= ?3 OR EXISTS (SELECT 1 FROM live_room r WHERE r.id = ?1 AND `+liveInvited+`)))`,
+		room, viewer, RoleAdmin, s.now().UnixMilli()).Scan(&may)
 	return may, mapError(err)
 }
 

@@ -64,6 +64,11 @@ func (c *Controls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusForbidden, "wrong host")
 		return
 	}
+	if r.Header.Get("Origin") != "" { // no page has any business here
+		reply(w, http.StatusForbidden, "wrong origin")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	token := strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 	if token == "" {
 		token = r.FormValue("jwt")
@@ -72,7 +77,6 @@ func (c *Controls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusForbidden, "a token is needed: Authorization: Bearer, or jwt=")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	c.mux.ServeHTTP(w, r)
 }
 
@@ -123,10 +127,17 @@ func (c *Controls) delete(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, "Ok")
 }
 
+// relayName says whether a room may be called so: letters, digits, "_" and "-".
+func relayName(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-'
+	})
+}
+
 // relay starts and stops a relay.
 func (c *Controls) relay(w http.ResponseWriter, r *http.Request, push bool) {
 	oper, app, name, url := r.FormValue("oper"), r.FormValue("app"), r.FormValue("name"), r.FormValue("url")
-	if oper == "" || app != "live" || name == "" || url == "" {
+	if oper == "" || app != "live" || !relayName(name) || url == "" {
 		reply(w, http.StatusBadRequest, "control push or pull parameter error: oper=start|stop, app=live, name and url are needed")
 		return
 	}

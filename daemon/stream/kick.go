@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"gtiv/media"
@@ -30,7 +31,7 @@ func viewerBar(room string, user int64, from netip.Addr) bar {
 	if user != 0 {
 		return bar{room: room, user: user}
 	}
-	return bar{room: room, address: from}
+	return bar{room: room, address: media.AddressKey(from)}
 }
 
 func (s *Server) barred(b bar) bool {
@@ -78,8 +79,13 @@ func (s *Server) Kick(room string, id int64, d time.Duration) bool {
 	}
 	b := viewerBar(room, found.User, found.Address)
 	s.keepOut(b, d)
+	guest := viewerBar(room, 0, found.Address)
+	if found.User != 0 { // and does not come back as a guest
+		s.keepOut(guest, d)
+	}
 	s.sessions.KickRoom(room, func(v *media.Session) bool {
-		return !v.Publish && v.Protocol != media.ProtocolRelay && viewerBar(room, v.User, v.Address) == b
+		at := viewerBar(room, v.User, v.Address)
+		return !v.Publish && v.Protocol != media.ProtocolRelay && (at == b || at == guest)
 	})
 	return true
 }
@@ -130,7 +136,8 @@ const (
 	// allowedFor is how long nobody asks again: who watches by HLS makes several
 	// requests a second.
 	allowedFor = time.Second
-	maxAllowed = 10_000
+	maxAllowed = 5_000
+	maxToken   = 128 // bytes; what is longer is none
 )
 
 // asked answers who somebody is that may watch; false: the rules must be asked.
@@ -143,12 +150,15 @@ func (s *Server) asked(room, token string) (user int64, known bool) {
 
 // remember notes that somebody may watch.
 func (s *Server) remember(room, token string, user int64) {
+	if len(token) > maxToken {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.may) >= maxAllowed {
 		clear(s.may)
 	}
-	s.may[asked{room, token}] = allowed{user, time.Now().Add(allowedFor)}
+	s.may[asked{strings.Clone(room), strings.Clone(token)}] = allowed{user, time.Now().Add(allowedFor)}
 }
 
 // KickViewers ends all sessions of viewers of a room; they may come back if they
@@ -158,6 +168,19 @@ func (s *Server) KickViewers(room string) int {
 	clear(s.may)
 	s.mu.Unlock()
 	return s.sessions.KickRoom(room, func(v *media.Session) bool { return !v.Publish && v.Protocol != media.ProtocolRelay })
+}
+
+// askAgain ends sessions of viewers who are known and may not watch any more. Who
+// came by a link is asked when they come.
+func (s *Server) askAgain(ctx context.Context, room string) {
+	if s.deps.MayStillWatch == nil {
+		return
+	}
+	for _, v := range s.sessions.List(room) {
+		if !v.Publish && v.User != 0 && v.Protocol != media.ProtocolRelay && !s.deps.MayStillWatch(ctx, room, v.User) && ctx.Err() == nil {
+			v.Kick()
+		}
+	}
 }
 
 // stayEvery is how often it is looked whether streams may still be on air.
@@ -170,6 +193,7 @@ func (s *Server) sweepStreams(ctx context.Context) {
 			s.mu.Lock()
 			o.sampleLocked(time.Now())
 			s.mu.Unlock()
+			s.askAgain(ctx, o.stream.Name)
 			if !s.deps.MayStay(ctx, o.stream.Name) && ctx.Err() == nil {
 				s.log.Info("stream may not be on air any more", "room", o.stream.Name)
 				s.OffAir(o.stream.Name)

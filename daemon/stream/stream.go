@@ -52,6 +52,9 @@ type Deps struct {
 	// MayWatch says whether somebody may watch a room, and who it is, 0 if nobody
 	// knows. token is what stood in front of its name in the path, "" none.
 	MayWatch func(ctx context.Context, room, token string) (user int64, err error)
+	// MayStillWatch says whether somebody who is known, and watches, still may; nil: they
+	// are not asked again.
+	MayStillWatch func(ctx context.Context, room string, user int64) bool
 	// MayStay says whether a room that is on air may still be.
 	MayStay func(ctx context.Context, room string) bool
 	// Pushes are the addresses of other servers that a room's stream is pushed to; nil:

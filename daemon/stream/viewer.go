@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"gtiv/media"
@@ -33,7 +34,8 @@ type viewer struct {
 // nil: it was answered, because there are too many.
 func (s *Server) seen(w http.ResponseWriter, r *http.Request, o *outputs, protocol string, user int64) http.ResponseWriter {
 	agent := r.UserAgent()
-	key := viewerKey{o.stream.Name, protocol, agent[:min(len(agent), maxAgent)], s.deps.Address(r), user}
+	// A part of a string would keep the whole of it.
+	key := viewerKey{o.stream.Name, protocol, strings.Clone(agent[:min(len(agent), maxAgent)]), s.deps.Address(r), user}
 	now := time.Now()
 	s.mu.Lock()
 	v := s.viewers[key]

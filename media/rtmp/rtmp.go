@@ -169,7 +169,7 @@ func (s *Server) admit(a netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	over := func(n, most int) bool { return most > 0 && n >= most }
-	if over(s.conns, s.cfg.MaxConns) || over(s.address[a], s.cfg.MaxPerAddress) {
+	if over(s.conns, s.cfg.MaxConns) || over(s.address[media.AddressKey(a)], s.cfg.MaxPerAddress) {
 		if now := s.Now(); now.Sub(s.full) > time.Minute {
 			s.full = now
 			s.Log.Info("too many connections", "remote", a, "conns", s.conns)
@@ -177,7 +177,7 @@ func (s *Server) admit(a netip.Addr) bool {
 		return false
 	}
 	s.conns++
-	s.address[a]++
+	s.address[media.AddressKey(a)]++
 	return true
 }
 
@@ -185,6 +185,7 @@ func (s *Server) release(a netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns--
+	a = media.AddressKey(a)
 	if s.address[a]--; s.address[a] == 0 {
 		delete(s.address, a)
 	}
