@@ -15,7 +15,7 @@ func TestAStreamWaitsForItsPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := 0
 		hub := media.NewHub(nil, func(*media.Stream) { ended++ }, nil)
-		hub.SetGrace(5 * time.Second)
+		hub.SetTimes(3*time.Second, 5*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- hub.Run(ctx) }()
@@ -71,31 +71,45 @@ func TestAStreamWaitsForItsPublisher(t *testing.T) {
 			t.Errorf("it goes on at %d", last)
 		}
 		first.Close() // who left is not heard any more
-		time.Sleep(8 * time.Second)
+		for range 4 {
+			time.Sleep(2 * time.Second)
+			push(second, media.Video, picture(true, 10), 2000)
+			read(1)
+		}
 		if hub.Stream("room") != s {
 			t.Fatal("it ended although it is published")
 		}
-		push(second, media.Video, picture(true, 10), 8000)
 		second.Close()
 		time.Sleep(7 * time.Second)
 		if hub.Stream("room") != nil || ended != 1 {
 			t.Fatalf("it did not end: %d", ended)
 		}
-		read(1)
 		if _, _, err := r.Next(t.Context()); !errors.Is(err, media.ErrEnded) {
 			t.Error(err)
+		}
+
+		// Silence ends it at once, when it was told to be so long.
+		silent, gone := hub.Publish(t.Context(), "room")
+		push(silent, media.Video, avcHeader, 0)
+		time.Sleep(2 * time.Second)
+		if hub.Stream("room") == nil {
+			t.Error("it ended too soon")
+		}
+		time.Sleep(3 * time.Second)
+		if hub.Stream("room") != nil || gone.Err() == nil || ended != 2 {
+			t.Error("silence did not end it", ended)
 		}
 
 		// Ended on purpose, it does not wait, also when nobody publishes it.
 		third, _ := hub.Publish(t.Context(), "room")
 		third.Close()
-		if !hub.Kick("room") || hub.Stream("room") != nil || ended != 2 {
+		if !hub.Kick("room") || hub.Stream("room") != nil || ended != 3 {
 			t.Error("it could not be ended")
 		}
 		fourth, _ := hub.Publish(t.Context(), "room")
 		fourth.Close()
 		cancel()
-		if err := <-done; err != nil || hub.Stream("room") != nil || ended != 3 {
+		if err := <-done; err != nil || hub.Stream("room") != nil || ended != 4 {
 			t.Error("it is left", err, ended)
 		}
 	})

@@ -9,8 +9,8 @@ import (
 
 // Times of a publisher.
 const (
-	// silence is after how long without a message a publisher counts as gone.
-	silence = 10 * time.Second
+	// defaultSilence is after how long without a message a publisher counts as gone.
+	defaultSilence = 10 * time.Second
 	// maxJump is how far the time of a message may be ahead of all others (ms) and
 	// still be believed, and maxBack how far behind the one before it of its kind.
 	maxJump = 5_000
@@ -21,8 +21,8 @@ const (
 
 // Hub has all streams that are on air.
 type Hub struct {
-	now   func() time.Time
-	grace time.Duration
+	now            func() time.Time
+	silence, grace time.Duration
 
 	mu      sync.Mutex
 	streams map[string]*Stream
@@ -41,13 +41,18 @@ func NewHub(began, ended func(s *Stream), now func() time.Time) *Hub {
 	if ended == nil {
 		ended = func(*Stream) {}
 	}
-	return &Hub{now: now, streams: map[string]*Stream{}, began: began, ended: ended}
+	return &Hub{now: now, silence: defaultSilence, streams: map[string]*Stream{}, began: began, ended: ended}
 }
 
-// SetGrace has streams wait for so long after their publisher left, for another one or
-// the same again; readers wait, too. Without it they end at once. It is called before
-// the hub is used, and needs Run.
-func (h *Hub) SetGrace(d time.Duration) { h.grace = d }
+// SetTimes says after how long without a message a publisher counts as gone (0: 10 s),
+// and how long streams wait after their publisher left, for another one or the same
+// again; readers wait, too. Without grace they end at once. It is called before the hub
+// is used, and grace needs Run.
+func (h *Hub) SetTimes(silence, grace time.Duration) {
+	if h.grace = grace; silence > 0 {
+		h.silence = silence
+	}
+}
 
 // Stream finds a stream on air; nil: there is none.
 func (h *Hub) Stream(name string) *Stream {
@@ -210,7 +215,7 @@ func (h *Hub) Run(ctx context.Context) error {
 				p, left := s.pub, s.left
 				s.mu.Unlock()
 				switch {
-				case p != nil && p.silent(h.now()):
+				case p != nil && p.silent(h.now(), h.silence):
 					h.end(p, errSilent)
 				case p == nil && h.now().Sub(left) >= h.grace:
 					h.endLeft(s, ErrEnded)
@@ -225,8 +230,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-func (p *Publisher) silent(now time.Time) bool {
+func (p *Publisher) silent(now time.Time, most time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return now.Sub(p.last) > silence
+	return now.Sub(p.last) > most
 }

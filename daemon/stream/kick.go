@@ -1,10 +1,8 @@
 package stream
 
 import (
-	"context"
 	"errors"
 	"net/netip"
-	"strings"
 	"time"
 
 	"gtiv/media"
@@ -19,11 +17,7 @@ type bar struct {
 	address netip.Addr
 }
 
-const (
-	// BarTime is how long who was sent away is kept out when nobody says how long.
-	BarTime = 10 * time.Minute
-	maxBars = 10_000
-)
+const maxBars = 10_000
 
 var errBarred = errors.New("sent away by a moderator")
 
@@ -123,44 +117,6 @@ func (s *Server) Pardon(room string) {
 	}
 }
 
-// asked names a question to Deps.MayWatch.
-type asked struct{ room, token string }
-
-// allowed is who was allowed to watch.
-type allowed struct {
-	user  int64
-	until time.Time
-}
-
-const (
-	// allowedFor is how long nobody asks again: who watches by HLS makes several
-	// requests a second.
-	allowedFor = time.Second
-	maxAllowed = 5_000
-	maxToken   = 128 // bytes; what is longer is none
-)
-
-// asked answers who somebody is that may watch; false: the rules must be asked.
-func (s *Server) asked(room, token string) (user int64, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, known := s.may[asked{room, token}]
-	return a.user, known && time.Now().Before(a.until)
-}
-
-// remember notes that somebody may watch.
-func (s *Server) remember(room, token string, user int64) {
-	if len(token) > maxToken {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.may) >= maxAllowed {
-		clear(s.may)
-	}
-	s.may[asked{strings.Clone(room), strings.Clone(token)}] = allowed{user, time.Now().Add(allowedFor)}
-}
-
 // KickViewers ends all sessions of viewers of a room; they may come back if they
 // may watch.
 func (s *Server) KickViewers(room string) int {
@@ -168,36 +124,4 @@ func (s *Server) KickViewers(room string) int {
 	clear(s.may)
 	s.mu.Unlock()
 	return s.sessions.KickRoom(room, func(v *media.Session) bool { return !v.Publish && v.Protocol != media.ProtocolRelay })
-}
-
-// askAgain ends sessions of viewers who are known and may not watch any more. Who
-// came by a link is asked when they come.
-func (s *Server) askAgain(ctx context.Context, room string) {
-	if s.deps.MayStillWatch == nil {
-		return
-	}
-	for _, v := range s.sessions.List(room) {
-		if !v.Publish && v.User != 0 && v.Protocol != media.ProtocolRelay && !s.deps.MayStillWatch(ctx, room, v.User) && ctx.Err() == nil {
-			v.Kick()
-		}
-	}
-}
-
-// stayEvery is how often it is looked whether streams may still be on air.
-const stayEvery = 5 * time.Second
-
-// sweepStreams ends streams that may not be on air any more.
-func (s *Server) sweepStreams(ctx context.Context) {
-	for pause(ctx, stayEvery) {
-		for _, o := range s.onAir() {
-			s.mu.Lock()
-			o.sampleLocked(time.Now())
-			s.mu.Unlock()
-			s.askAgain(ctx, o.stream.Name)
-			if !s.deps.MayStay(ctx, o.stream.Name) && ctx.Err() == nil {
-				s.log.Info("stream may not be on air any more", "room", o.stream.Name)
-				s.OffAir(o.stream.Name)
-			}
-		}
-	}
 }

@@ -2,6 +2,8 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -89,10 +91,55 @@ func TestWhoMayNotWatchAnyMoreIsPutOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.deps.MayWatch = func(context.Context, string, string) (int64, error) { return 0, errors.New("for some only") }
 	s.deps.MayStillWatch = func(_ context.Context, _ string, user int64) bool { return user == 8 }
 	s.askAgain(t.Context(), "r")
 	if len(kicked) != 1 || !kicked[7] {
 		t.Error(kicked)
+	}
+	clear(kicked)
+	s.deps.MayWatch = func(context.Context, string, string) (int64, error) { return 0, nil }
+	if s.askAgain(t.Context(), "r"); len(kicked) != 0 {
+		t.Error("put out of what everybody may watch", kicked)
+	}
+}
+
+// A stream that ends and begins again at once is pushed again, although the relay of
+// before is still on its way out.
+func TestARelayOfTheStreamBeforeMakesRoom(t *testing.T) {
+	s := bare()
+	s.relays, s.log = map[relayKey]*relay{}, slog.New(slog.DiscardHandler)
+	s.hub = media.NewHub(nil, nil, nil)
+	key := relayKey{push: true, room: "r", url: "rtmp://127.0.0.1/a/b"}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	old := &relay{ctx: over, cancel: cancel, done: make(chan struct{})}
+	s.relays[key] = old
+	ctx, stop := context.WithCancel(t.Context())
+	start := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err := s.startLocked(ctx, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start()
+	s.mu.Lock()
+	fresh := s.relays[key]
+	s.mu.Unlock()
+	if fresh == old {
+		t.Fatal("the stream is not pushed")
+	}
+	start()
+	s.mu.Lock()
+	if s.relays[key] != fresh {
+		t.Error("it is pushed twice")
+	}
+	s.mu.Unlock()
+	stop()
+	s.work.Wait()
+	if len(s.relays) != 0 {
+		t.Error("a relay is left")
 	}
 }
 

@@ -20,6 +20,7 @@ type relayKey struct {
 }
 
 type relay struct {
+	ctx    context.Context //nolint:containedctx // its life
 	cancel context.CancelFunc
 	done   chan struct{}
 	// Guarded by Server.mu: why the last try ended, and since when there is another.
@@ -55,16 +56,16 @@ func (s *Server) startRelay(key relayKey) error {
 	return s.startLocked(s.ctx, key)
 }
 
-// startLocked starts a relay that also ends with ctx.
+// startLocked starts a relay that also ends with ctx, unless there is one that goes on.
 func (s *Server) startLocked(ctx context.Context, key relayKey) error {
-	if s.relays[key] != nil {
+	if l := s.relays[key]; l != nil && l.ctx.Err() == nil {
 		return nil
 	}
 	if len(s.relays) >= maxRelays {
 		return errRelays
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &relay{cancel: cancel, done: make(chan struct{})}
+	l := &relay{ctx: ctx, cancel: cancel, done: make(chan struct{})}
 	s.relays[key] = l
 	s.work.Go(func() { // ends with stopRelay, or with ctx
 		defer close(l.done)

@@ -124,7 +124,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		sessions: media.NewRegistry(cfg.Limits, nil),
 	}
 	s.hub = media.NewHub(s.began, s.ended, nil)
-	s.hub.SetGrace(cfg.Grace)
+	s.hub.SetTimes(cfg.Silence, cfg.Grace)
 	s.rtmp = rtmp.New(rtmp.Config{App: "live", MaxConns: cfg.MaxConns, MaxPerAddress: cfg.MaxPerAddress, Silence: cfg.Silence}, rtmp.Deps{
 		Hub: s.hub, Publish: s.publish, Play: s.play, Open: s.sessions.Add, Log: deps.Log,
 	})
@@ -157,21 +157,6 @@ func (s *Server) play(ctx context.Context, r rtmp.Request) (string, int64, error
 	token, room := split(r.Name)
 	user, err := s.mayWatch(ctx, room, token, r.Addr)
 	return room, user, err
-}
-
-// mayWatch asks the rules, and keeps out who was sent away.
-func (s *Server) mayWatch(ctx context.Context, room, token string, from netip.Addr) (user int64, err error) {
-	user, known := s.asked(room, token)
-	if !known {
-		if user, err = s.deps.MayWatch(ctx, room, token); err != nil {
-			return user, err
-		}
-		s.remember(room, token, user)
-	}
-	if s.barred(viewerBar(room, user, from)) {
-		err = errBarred
-	}
-	return user, err
 }
 
 // split takes a token from the front of a room's name.
