@@ -151,7 +151,7 @@ func (d *Daemon) joinLive(ctx context.Context, c gateway.ConnInfo, name, token s
 	if v.User = 0; !c.Guest { // the token of a path does not say who is connected
 		v.User = c.User
 	}
-	d.live.JoinAs(ctx, v, room, func(last []live.Frame) {
+	d.live.Join(ctx, v, room, func(last []live.Frame) {
 		backlog := make([]gateway.Broadcast, len(last))
 		for i, f := range last {
 			backlog[i] = broadcast(f)

@@ -96,6 +96,16 @@ type LiveKeyReply struct {
 	LiveKey
 }
 
+// LiveMineReply answers GET /live/mine.
+type LiveMineReply struct {
+	Head
+	RoomID string `json:"RoomId"`
+	Title  string
+	Cover  string `doc:"as it was given; empty for none"`
+	Closed bool   `doc:"it is there for nobody until /live/create opens it again"`
+	Slow   int    `doc:"seconds between two messages of one person; 0 off"`
+}
+
 // LiveRoomRequest names a live room.
 type LiveRoomRequest struct {
 	RoomID int64 `json:"RoomId" required:"true" example:"1000000001"`

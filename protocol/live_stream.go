@@ -1,5 +1,7 @@
 package protocol
 
+import "time"
+
 // LiveInfoRequest asks for a live room as its page shows it.
 type LiveInfoRequest struct {
 	RoomID int64  `json:"RoomId" required:"true" example:"1000000001"`
@@ -84,6 +86,13 @@ type LiveSession struct {
 	Bytes    int64 `doc:"that came of a publisher, or went to a viewer"`
 	Note     string
 }
+
+// LiveKickTime is how long who was sent away from a live room stays out when nobody
+// says how long, and MaxLiveKickTime the longest.
+const (
+	LiveKickTime    = 10 * time.Minute
+	MaxLiveKickTime = 24 * time.Hour
+)
 
 // LiveKickRequest is the body of POST /live/kick.
 type LiveKickRequest struct {

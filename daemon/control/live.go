@@ -123,8 +123,6 @@ func withoutKey(address string) string {
 	return u.Scheme + "://" + u.Host + u.Path[:strings.LastIndexByte(u.Path, '/')+1] + "…"
 }
 
-const kickMost = 24 * time.Hour
-
 func (s *Server) kickLive(ctx context.Context, c *call) (any, error) {
 	req, err := decode[protocol.KickLive](c)
 	if err != nil {
@@ -134,10 +132,10 @@ func (s *Server) kickLive(ctx context.Context, c *call) (any, error) {
 	switch {
 	case req.ID <= 0:
 		return nil, badRequest("ID is missing")
-	case req.Seconds < 0 || req.Seconds > int64(kickMost.Seconds()):
-		return nil, badRequest(fmt.Sprintf("Seconds must be between 0 and %d", int64(kickMost.Seconds())))
+	case req.Seconds < 0 || req.Seconds > int64(protocol.MaxLiveKickTime.Seconds()):
+		return nil, badRequest(fmt.Sprintf("Seconds must be between 0 and %d", int64(protocol.MaxLiveKickTime.Seconds())))
 	case req.Seconds == 0:
-		d = 10 * time.Minute
+		d = protocol.LiveKickTime
 	}
 	r, err := s.deps.Lives.Find(ctx, req.ID)
 	if err != nil {

@@ -28,27 +28,6 @@ func (s *Service) MayWatch(ctx context.Context, v Viewer, room int64) error {
 	return s.mayWatch(ctx, v, r)
 }
 
-// JoinAs is Join for who may watch the room.
-func (s *Service) JoinAs(ctx context.Context, v Viewer, id int64, in func(last []Frame)) bool {
-	if err := s.MayWatch(ctx, v, id); err != nil {
-		switch protocol.CodeOf(err) {
-		case protocol.CodeUnknown, protocol.CodeForbidden:
-		default:
-			s.log.WarnContext(ctx, "live room not joined", "room", id, "err", err)
-		}
-		return false
-	}
-	return s.Join(ctx, id, in)
-}
-
-// HistoryFor is History for who may watch the room. Codes as MayWatch.
-func (s *Service) HistoryFor(ctx context.Context, v Viewer, id int64, language string) ([]protocol.LiveMessage, error) {
-	if err := s.MayWatch(ctx, v, id); err != nil {
-		return nil, err
-	}
-	return s.History(ctx, id, language)
-}
-
 func (s *Service) mayWatch(ctx context.Context, v Viewer, r store.LiveRoom) error {
 	if r.Access == store.AccessOpen || v.Link && v.Epoch == r.LinkEpoch {
 		return nil

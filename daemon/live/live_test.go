@@ -96,7 +96,7 @@ func (s *stage) room(owner live.Caller) int64 {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if !s.Join(s.t.Context(), id, func([]live.Frame) {}) {
+	if !s.Join(s.t.Context(), live.Viewer{}, id, func([]live.Frame) {}) {
 		s.t.Fatal("not let in")
 	}
 	return id
@@ -161,7 +161,7 @@ func TestAMessageIsOneFrameForAll(t *testing.T) {
 	if string(list[0].Body) != body || list[0].ByLanguage != nil || list[0].Op != protocol.Op(100+id) || list[0].Seq != 1 || len(list) != 2 || list[1].Seq != 2 {
 		t.Errorf("%d frames, the first is %d %s", len(list), list[0].Op, list[0].Body)
 	}
-	history, err := s.History(t.Context(), id, "zh")
+	history, err := s.History(t.Context(), live.Viewer{}, id, "zh")
 	if err != nil || len(history) != 2 || string(history[0].JSON()) != body {
 		t.Errorf("%+v, %v", history, err)
 	}
@@ -180,7 +180,7 @@ func TestServerTextsAreWrittenInEveryLanguage(t *testing.T) {
 		}
 	}
 	for _, language := range protocol.Languages() {
-		history, err := s.History(t.Context(), id, language)
+		history, err := s.History(t.Context(), live.Viewer{}, id, language)
 		if err != nil || len(history) != 2 || history[0].MsgType != protocol.TypeInvited || string(history[0].JSON()) != string(list[0].ByLanguage[language]) {
 			t.Errorf("%s: %+v, %v", language, history, err)
 		}
@@ -196,14 +196,14 @@ func TestClosingSaysSoAndPutsEverybodyOut(t *testing.T) {
 	if _, messages := s.frames(1); messages[0].Content != protocol.Text("en", "liveClosed") || s.disbanded != 1 {
 		t.Errorf("%+v, disbanded after %d", messages, s.disbanded)
 	}
-	if s.Join(t.Context(), id, func([]live.Frame) { t.Error("let in") }) {
+	if s.Join(t.Context(), live.Viewer{}, id, func([]live.Frame) { t.Error("let in") }) {
 		t.Error("let in")
 	}
 	want(t, "write", s.say(id, bob, "x"), protocol.CodeUnknown)
-	_, err := s.History(t.Context(), id, "en")
+	_, err := s.History(t.Context(), live.Viewer{}, id, "en")
 	want(t, "history", err, protocol.CodeUnknown)
 	again, err := s.Create(t.Context(), anna, "again", "")
-	if err != nil || again != id || !s.Join(t.Context(), id, func(last []live.Frame) {
+	if err != nil || again != id || !s.Join(t.Context(), live.Viewer{}, id, func(last []live.Frame) {
 		if len(last) != 0 {
 			t.Errorf("%d messages are left", len(last))
 		}
@@ -221,13 +221,13 @@ func TestARoomWhoseOwnerIsBannedIsClosedForThatTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, "write", s.say(id, bob, "x"), protocol.CodeUnknown)
-	if s.disbanded != 0 || s.Join(t.Context(), id, func([]live.Frame) {}) {
+	if s.disbanded != 0 || s.Join(t.Context(), live.Viewer{}, id, func([]live.Frame) {}) {
 		t.Error("the readers are still there")
 	}
 	if _, err := s.store.Ban(t.Context(), anna.User, 0, ""); err != nil {
 		t.Fatal(err)
 	}
-	if !s.Join(t.Context(), id, func([]live.Frame) {}) {
+	if !s.Join(t.Context(), live.Viewer{}, id, func([]live.Frame) {}) {
 		t.Error("not let in")
 	}
 	want(t, "write", s.say(id, bob, "x"), 0)
@@ -247,7 +247,7 @@ func TestADeletedMessageLeavesTheScreensAndTheHistory(t *testing.T) {
 	if m := messages[2]; m.MsgType != protocol.TypeRecall || m.Content != r.ServerMsgID || m.Seq != 0 || list[2].Seq != 0 || m.ServerMsgID == "" {
 		t.Errorf("%+v", m)
 	}
-	history, err := s.History(t.Context(), id, "en")
+	history, err := s.History(t.Context(), live.Viewer{}, id, "en")
 	if err != nil || len(history) != 1 || history[0].Content != "y" {
 		t.Errorf("%+v, %v", history, err)
 	}
@@ -367,7 +367,7 @@ func TestOldMessagesAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if history, err := s.History(t.Context(), id, "en"); err == nil && len(history) == 0 {
+		if history, err := s.History(t.Context(), live.Viewer{}, id, "en"); err == nil && len(history) == 0 {
 			break
 		}
 		if time.Now().After(end) {
@@ -455,7 +455,7 @@ func TestEnteringWhileOthersWrite(t *testing.T) {
 	for range 3 {
 		work.Go(func() {
 			for seen := uint64(0); seen < messages; time.Sleep(time.Millisecond) {
-				s.Join(t.Context(), id, func(last []live.Frame) {
+				s.Join(t.Context(), live.Viewer{}, id, func(last []live.Frame) {
 					// What was published before this moment, and nothing else, is in it.
 					s.locked(func() {
 						published := s.published
@@ -498,14 +498,14 @@ func TestRoomsThatNobodyReadsAreForgottenAndReadAgain(t *testing.T) {
 		others = append(others, r)
 	}
 	for _, r := range others {
-		if _, err := s.History(t.Context(), r, "en"); err != nil {
+		if _, err := s.History(t.Context(), live.Viewer{}, r, "en"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want(t, "the filter is still there", s.say(id, anna, "spam"), protocol.CodeBadValue)
 	want(t, "second", s.say(id, anna, "second"), 0)
 	s.frames(2)
-	history, err := s.History(t.Context(), id, "en")
+	history, err := s.History(t.Context(), live.Viewer{}, id, "en")
 	if err != nil || len(history) != 2 || history[0].Content != "first" || history[1].Content != "second" {
 		t.Errorf("%+v, %v", history, err)
 	}
@@ -533,7 +533,7 @@ func TestTheReadersOfABannedOwnerLeaveAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.OwnerGone(t.Context(), anna.User)
-	if s.disbanded != 1 || s.Join(t.Context(), id, func([]live.Frame) {}) {
+	if s.disbanded != 1 || s.Join(t.Context(), live.Viewer{}, id, func([]live.Frame) {}) {
 		t.Errorf("disbanded after %d frames", s.disbanded)
 	}
 }
@@ -553,14 +553,14 @@ func TestWhatWasSaidBeforeARoomWasOpenedAgainIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, service := range map[string]*live.Service{"in memory": s.Service, "from the database": fresh} {
-		if list, err := service.History(t.Context(), id, "en"); err != nil || len(list) != 0 {
+		if list, err := service.History(t.Context(), live.Viewer{}, id, "en"); err != nil || len(list) != 0 {
 			t.Errorf("%s: %+v, %v", name, list, err)
 		}
 	}
 	want(t, "a mute that was not lifted", s.say(id, bob, "x"), protocol.CodeForbidden)
 	want(t, "write", s.say(id, anna, "new"), 0)
 	s.frames(4)
-	if list, err := s.History(t.Context(), id, "en"); err != nil || len(list) != 1 || list[0].Content != "new" {
+	if list, err := s.History(t.Context(), live.Viewer{}, id, "en"); err != nil || len(list) != 1 || list[0].Content != "new" {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -230,20 +230,27 @@ func (s *Service) read(ctx context.Context, r *room) error {
 
 // Join lets a reader into a room: it calls in with the last messages, oldest
 // first, while nothing else is published. It reports false, and does not call,
-// when there is no such room or it is closed.
-func (s *Service) Join(ctx context.Context, id int64, in func(last []Frame)) bool {
-	err := s.inOpen(ctx, id, func(r *room) error {
-		in(r.frames)
-		return nil
-	})
-	if err != nil && protocol.CodeOf(err) != protocol.CodeUnknown {
+// when there is no such room, it is closed, or the reader may not watch it.
+func (s *Service) Join(ctx context.Context, v Viewer, id int64, in func(last []Frame)) bool {
+	err := s.MayWatch(ctx, v, id)
+	if err == nil {
+		err = s.inOpen(ctx, id, func(r *room) error {
+			in(r.frames)
+			return nil
+		})
+	}
+	if code := protocol.CodeOf(err); err != nil && code != protocol.CodeUnknown && code != protocol.CodeForbidden {
 		s.log.WarnContext(ctx, "live room not joined", "room", id, "err", err)
 	}
 	return err == nil
 }
 
-// History is the last messages of a room, oldest first, in a reader's language.
-func (s *Service) History(ctx context.Context, id int64, language string) ([]protocol.LiveMessage, error) {
+// History is the last messages of a room, oldest first, in a reader's language. Codes
+// as MayWatch.
+func (s *Service) History(ctx context.Context, v Viewer, id int64, language string) ([]protocol.LiveMessage, error) {
+	if err := s.MayWatch(ctx, v, id); err != nil {
+		return nil, err
+	}
 	var list []protocol.LiveMessage
 	err := s.inOpen(ctx, id, func(r *room) error {
 		for _, m := range r.ring {

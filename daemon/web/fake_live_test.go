@@ -22,6 +22,10 @@ func (f fakeLive) OnAirNow(_ context.Context, _, cursor int64) ([]live.Room, int
 	return []live.Room{{ID: 1000000001, Owner: person(peer), Title: "t", OnAir: true, Access: store.AccessOpen}}, 7, f.call(fmt.Sprint("OnAirNow ", cursor))
 }
 
+func (f fakeLive) Own(context.Context, live.Caller) (store.LiveRoom, error) {
+	return store.LiveRoom{ID: 1000000001, Title: "hello"}, nil
+}
+
 func (f fakeLive) Create(context.Context, live.Caller, string, string) (int64, error) {
 	return 1000000001, f.call("Create")
 }
@@ -44,7 +48,7 @@ func (f fakeLive) Chat(context.Context, live.Caller, live.Send) (live.Receipt, e
 	return live.Receipt{ServerMsgID: "0190-id", Time: 1700000000123}, f.call("Chat")
 }
 
-func (f fakeLive) HistoryFor(context.Context, live.Viewer, int64, string) ([]protocol.LiveMessage, error) {
+func (f fakeLive) History(context.Context, live.Viewer, int64, string) ([]protocol.LiveMessage, error) {
 	return nil, f.call("History")
 }
 

@@ -63,6 +63,7 @@ func newRealStore(t *testing.T) (*web.Server, *store.Store) {
 		t.Fatal(err)
 	}
 	s, err := web.New(web.Config{Ports: web.Ports{Comet: 2004, RTMP: 2011, HLS: 2012, FLV: 2013}}, web.Deps{
+		Streams: fakeStreams{&fakes{}},
 		Account: people, Chat: messages, Video: clips, Live: rooms, Clips: video.Files(), Records: fakeRecords{new(fakes)}, Uploads: fakeUpload{new(fakes)}, UploadToken: new(fakes).token,
 		Online: func(int64) bool { return false }, SessionOnline: func(int64) bool { return false },
 	})

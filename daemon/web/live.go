@@ -69,13 +69,10 @@ func (s *Server) viewerToken(c *api.Call) string {
 func (s *Server) liveItem(c *api.Call, r live.Room, follows bool, token string) protocol.LiveItem {
 	item := protocol.LiveItem{
 		RoomID: text(r.ID), UserID: r.Owner.ID, Title: r.Title, Cover: s.liveCover(c, r, token),
-		Avatar: avatar(r.Owner), Nickname: r.Owner.Nickname, IsFollow: follows,
+		Avatar: avatar(r.Owner), Nickname: r.Owner.Nickname, IsFollow: follows, Viewers: s.deps.Streams.Viewers(r.ID),
 	}
 	if r.OnAir {
 		item.State = 1
-	}
-	if s.deps.Streams != nil {
-		item.Viewers = s.deps.Streams.Viewers(r.ID)
 	}
 	return item
 }
@@ -83,7 +80,7 @@ func (s *Server) liveItem(c *api.Call, r live.Room, follows bool, token string) 
 // liveCover is the picture of a room in the list: its own, else one of its stream,
 // else its owner's, else that of the sample: the app wants an address (wire.md 5).
 func (s *Server) liveCover(c *api.Call, r live.Room, token string) string {
-	if r.Cover == "" && r.OnAir && s.deps.Streams != nil {
+	if r.Cover == "" && r.OnAir {
 		if name := s.deps.Streams.Cover(r.ID); name != "" {
 			if r.Access == store.AccessOpen {
 				token = "" // the same address for all
@@ -151,6 +148,15 @@ func (s *Server) handleResetLiveKey(c *api.Call, req *protocol.LiveKeyRequest) (
 	return &protocol.LiveKeyReply{LiveKey: s.liveKey(c, key)}, nil
 }
 
+// handleLiveMine serves GET /live/mine.
+func (s *Server) handleLiveMine(c *api.Call, _ *protocol.NoRequest) (*protocol.LiveMineReply, error) {
+	r, err := s.deps.Live.Own(c.Context(), liveCaller(c))
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.LiveMineReply{RoomID: text(r.ID), Title: r.Title, Cover: r.Cover, Closed: r.Closed, Slow: r.Slow}, nil
+}
+
 // handleLiveEdit serves POST /live/edit.
 func (s *Server) handleLiveEdit(c *api.Call, req *protocol.LiveEditRequest) (*protocol.HeadReply, error) {
 	return nil, s.deps.Live.Edit(c.Context(), liveCaller(c), req.RoomID, req.Title, req.Cover)
@@ -174,7 +180,7 @@ func (s *Server) handleLiveChat(c *api.Call, req *protocol.LiveChatRequest) (*pr
 
 // handleLiveHistory serves GET /live/history.
 func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveHistoryRequest) (*protocol.LiveHistoryReply, error) {
-	list, err := s.deps.Live.HistoryFor(c.Context(), s.liveViewer(c, req.Token, req.RoomID), req.RoomID, c.Language)
+	list, err := s.deps.Live.History(c.Context(), s.liveViewer(c, req.Token, req.RoomID), req.RoomID, c.Language)
 	if err != nil {
 		return nil, err
 	}

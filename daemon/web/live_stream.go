@@ -62,12 +62,6 @@ func (s *Server) handleLiveInfo(c *api.Call, req *protocol.LiveInfoRequest) (*pr
 	if v.OnAir {
 		rep.State = 1
 	}
-	if v.Access == store.AccessOpen {
-		rep.Path = text(v.ID)
-		if token != "" { // known all the same
-			rep.Path = token + rep.Path
-		}
-	}
 	if rep.Mine {
 		setting, err := s.deps.Records.Setting(c.Context(), recordCaller(c), v.ID)
 		if err != nil {
@@ -78,7 +72,7 @@ func (s *Server) handleLiveInfo(c *api.Call, req *protocol.LiveInfoRequest) (*pr
 	if reason, ok := errors.AsType[*protocol.Error](v.Refused); ok {
 		rep.Refused = reason.Text(c.Language)
 	}
-	if rep.MayWatch && s.deps.Streams != nil {
+	if rep.MayWatch {
 		rep.LiveStream, rep.Began, _ = s.deps.Streams.Stream(v.ID)
 		rep.Notes = s.deps.Streams.Notes(v.ID)
 	}
@@ -91,16 +85,13 @@ func (s *Server) handleLiveAccess(c *api.Call, req *protocol.LiveAccessRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if s.deps.Streams != nil {
-		s.deps.Streams.KickViewers(r.ID) // who may watch comes back
-	}
+	s.deps.Streams.KickViewers(r.ID) // who may watch comes back
 	return &protocol.LiveAccessReply{RoomID: text(r.ID), Access: r.Access}, nil
 }
 
 const (
 	linkDefault = 24 * time.Hour
 	linkMost    = 366 * 24 * time.Hour
-	kickMost    = 24 * time.Hour
 )
 
 // seconds is a time from a request; 0 is d.
@@ -139,12 +130,8 @@ func (s *Server) handleLiveSessions(c *api.Call, req *protocol.LiveRoomRequest) 
 	if err != nil {
 		return nil, err
 	}
-	rep := &protocol.LiveSessionsReply{}
-	if s.deps.Streams == nil {
-		return rep, nil
-	}
+	rep := &protocol.LiveSessionsReply{Notes: s.deps.Streams.Notes(r.ID)}
 	rep.LiveStream, _, _ = s.deps.Streams.Stream(r.ID)
-	rep.Notes = s.deps.Streams.Notes(r.ID)
 	names := map[int64]string{}
 	for _, v := range s.deps.Streams.Sessions(r.ID) {
 		if c.Principal.Role < store.RoleAdmin {
@@ -176,7 +163,7 @@ const (
 
 // handleLiveKick serves POST /live/kick.
 func (s *Server) handleLiveKick(c *api.Call, req *protocol.LiveKickRequest) (*protocol.HeadReply, error) {
-	d, err := seconds("Seconds", req.Seconds, kickDefault, kickMost)
+	d, err := seconds("Seconds", req.Seconds, protocol.LiveKickTime, protocol.MaxLiveKickTime)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +173,6 @@ func (s *Server) handleLiveKick(c *api.Call, req *protocol.LiveKickRequest) (*pr
 		return nil, err
 	}
 	unknown := protocol.Errorf(protocol.CodeUnknown, "noSuchSession")
-	if s.deps.Streams == nil {
-		return nil, unknown
-	}
 	list := s.deps.Streams.Sessions(r.ID)
 	i := slices.IndexFunc(list, func(v protocol.LiveSession) bool { return v.ID == req.ID })
 	if i < 0 {
@@ -202,9 +186,6 @@ func (s *Server) handleLiveKick(c *api.Call, req *protocol.LiveKickRequest) (*pr
 	}
 	return nil, nil
 }
-
-// kickDefault is how long who was sent away stays out.
-const kickDefault = 10 * time.Minute
 
 // handleLiveHeart serves POST /live/heart.
 func (s *Server) handleLiveHeart(c *api.Call, req *protocol.LiveHeartRequest) (*protocol.HeadReply, error) {

@@ -161,7 +161,7 @@ type (
 		Key(ctx context.Context, c live.Caller, room int64) (string, error)
 		ResetKey(ctx context.Context, c live.Caller, room int64) (string, error)
 		Chat(ctx context.Context, c live.Caller, m live.Send) (live.Receipt, error)
-		HistoryFor(ctx context.Context, v live.Viewer, room int64, language string) ([]protocol.LiveMessage, error)
+		History(ctx context.Context, v live.Viewer, room int64, language string) ([]protocol.LiveMessage, error)
 		Online(room int64) int
 		DeleteMessage(ctx context.Context, c live.Caller, room int64, serverMsgID string) error
 		Mute(ctx context.Context, c live.Caller, room, user int64, d time.Duration) error
@@ -228,7 +228,7 @@ type Config struct {
 	TusDir string
 }
 
-// Deps is what a Server needs. All fields are required except WebSocket, Signer, Streams,
+// Deps is what a Server needs. All fields are required except WebSocket, Signer,
 // Blobs, Served, Deleted, Mount, Logger and Now.
 type Deps struct {
 	Account accounts
@@ -260,7 +260,7 @@ type Deps struct {
 	// UploadToken makes the token that client apps upload files with, and answers
 	// where these will be: "" means here.
 	UploadToken func(user int64, valid time.Duration) (token, base string)
-	// Streams has the live streams. Nil: there are none.
+	// Streams has the live streams.
 	Streams streams
 	// Mount adds handlers by the patterns of http.ServeMux, such as "/live/".
 	Mount  map[string]http.Handler
@@ -289,7 +289,7 @@ const defaultMaxRequests = 1024
 // New checks its parts and builds the table of calls and the pages.
 func New(cfg Config, deps Deps) (*Server, error) {
 	switch {
-	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil, deps.Records == nil, deps.Uploads == nil, deps.UploadToken == nil,
+	case deps.Account == nil, deps.Chat == nil, deps.Video == nil, deps.Live == nil, deps.Records == nil, deps.Streams == nil, deps.Uploads == nil, deps.UploadToken == nil,
 		deps.Online == nil, deps.SessionOnline == nil, len(deps.Clips) == 0:
 		return nil, errors.New("web: a dependency is missing")
 	}

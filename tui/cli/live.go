@@ -157,7 +157,7 @@ type LiveKickCmd struct {
 
 // Run sends somebody away.
 func (c *LiveKickCmd) Run(ctx context.Context, streams *IO) error {
-	if c.For < time.Second || c.For > 24*time.Hour {
+	if c.For < time.Second || c.For > protocol.MaxLiveKickTime {
 		return &UsageError{Text: "--for must be between 1s and 24h"}
 	}
 	cl := c.client()

@@ -1,23 +1,14 @@
 // What the pages for live rooms share: asking for a room, pictures of this server, the
 // bar at the top, the panel to log in.
 import { language, t } from "./text.js";
-import { api, call, closePanel, el, face, logout, openPanel, page, quiet, session } from "../../common/base.js";
+import { api, call, closePanel, el, face, logout, openPanel, page, session } from "../../common/base.js";
 import { loginForm } from "../../common/login.js";
 
 export const unknown = 1404; // the code for what is not there
 
 // roomInfo answers a room, or null after say has told why not.
 export async function roomInfo(room, token, say) {
-  let told = ["", 0];
-  const rep = await call("GET", "/live/info", { RoomId: room, ...(token ? { Token: token } : {}) }, (...a) => { told = a; });
-  if (rep) return rep;
-  // A server from before that call has the list only.
-  const list = told[1] === unknown && !token ? await call("GET", "/live/list", {}, quiet) : null;
-  const item = list?.List.find((r) => r.RoomId === String(room));
-  if (item) return { ...item, Path: item.RoomId, MayWatch: true, Mine: item.UserId === session?.user, Notes: [] };
-  if (list) told[0] = t("noSuchRoom");
-  say(...told);
-  return null;
+  return call("GET", "/live/info", { RoomId: room, ...(token ? { Token: token } : {}) }, say);
 }
 
 // media is the address of a stream, without what tells the ways to watch it apart.

@@ -205,7 +205,6 @@ const about = el("section", { className: "about" },
 const chat = chatBox(room, {
   hearts: seenHearts,
   notice(n) {
-    if (n.Kind === "heart" && n.Id === "l:" + room) seenHearts(n.Count);
     if (n.Kind === "live") look();
   },
   online() {},
@@ -216,7 +215,6 @@ function drawAbout() {
   title.textContent = document.title = info.Title;
   viewers.lastChild.textContent = short.format(info.Viewers || 0);
   viewers.setAttribute("aria-label", many(info.Viewers, "viewer", "viewers"));
-  heart.hidden = info.Hearts === undefined;
   if (!(info.Hearts < hearts.total)) hearts.total = info.Hearts || 0;
   drawHearts();
   reportButton.hidden = Boolean(info.Mine);

@@ -72,7 +72,7 @@ export function accessCard(room, info) {
   const timer = setInterval(() => {
     if (!info()) return;
     clearInterval(timer);
-    box.hidden = !info().Access; // a server that knows no access
+    box.hidden = false;
     draw();
   }, 200);
   return box;

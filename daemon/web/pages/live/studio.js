@@ -145,12 +145,12 @@ function roomPage(mine) {
     title.textContent = info?.Title || mine.Title;
     counts.replaceChildren(...[
       on && info.Began ? t("since") + " " + period((Date.now() - info.Began) / 1000) : "", many(info?.Viewers, "viewer", "viewers"),
-      info?.Hearts !== undefined ? many(Math.max(info.Hearts, hearts), "heartOne", "hearts") : "",
+      info ? many(Math.max(info.Hearts, hearts), "heartOne", "hearts") : "",
     ].filter(Boolean).map((text) => el("span", {}, text)));
     const s = stats || {};
     const rows = on ? Object.entries({
-      videoCodec: codec(s.Video || s.VideoCodec) + (video.videoWidth ? " " + video.videoWidth + "×" + video.videoHeight : ""),
-      audioCodec: codec(s.Audio || s.AudioCodec) || (stats ? "–" : ""), bitrate: s.VideoKbps ? kbps(s.VideoKbps + (s.AudioKbps || 0)) : "",
+      videoCodec: codec(s.Video) + (video.videoWidth ? " " + video.videoWidth + "×" + video.videoHeight : ""),
+      audioCodec: codec(s.Audio) || (stats ? "–" : ""), bitrate: s.VideoKbps ? kbps(s.VideoKbps + (s.AudioKbps || 0)) : "",
       frames: s.Fps ? s.Fps + " fps" : "", keyEvery: s.KeyEvery ? (s.KeyEvery / 1000).toFixed(1) + " s" : "",
       bFrames: stats ? t(s.BFrames ? "yes" : "no") : "", by: protocol(s.Protocol),
     }).filter(([, value]) => value.trim()) : [];
