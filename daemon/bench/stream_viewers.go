@@ -95,12 +95,18 @@ func (a *audience) drain(r io.Reader) error {
 	}
 }
 
-func (a *audience) flv(address string) error {
+// dialTo connects to the server of an address.
+func dialTo(address string) (*url.URL, net.Conn, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	c, err := net.Dial("tcp", u.Host) //nolint:noctx // ends with the process
+	return u, c, err
+}
+
+func (a *audience) flv(address string) error {
+	u, c, err := dialTo(address)
 	if err != nil {
 		return err
 	}
@@ -114,11 +120,7 @@ func (a *audience) flv(address string) error {
 // rtmp plays with as little of RTMP as a server needs (Adobe's RTMP specification
 // 1.0, 5.2 and 7.2): simple handshake, connect, createStream, play.
 func (a *audience) rtmp(address string) error {
-	u, err := url.Parse(address)
-	if err != nil {
-		return err
-	}
-	c, err := net.Dial("tcp", u.Host) //nolint:noctx // ends with the process
+	u, c, err := dialTo(address)
 	if err != nil {
 		return err
 	}

@@ -104,29 +104,12 @@ func (s *Service) resume(ctx context.Context) error {
 
 // announceAll does the jobs, one after the other.
 func (s *Service) announceAll(ctx context.Context) {
-	topic := s.deps.Announcements
-	if topic == nil {
+	if s.deps.Announcements == nil {
 		return
 	}
-	for {
-		j, err := topic.Take(ctx)
-		if errors.Is(err, queue.ErrClosed) || ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			if err = s.announceSome(ctx, j); err == nil {
-				err = topic.Ack(ctx, j)
-			} else if ctx.Err() == nil {
-				err = errors.Join(err, topic.Retry(ctx, j, err))
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("announcement not sent on, will be tried again", "err", err)
-		}
-		if !pause(ctx, announcePause) {
-			return
-		}
-	}
+	s.deps.Announcements.Work(ctx, announcePause, s.announceSome, func(err error) {
+		s.log.Warn("announcement not sent on, will be tried again", "err", err)
+	})
 }
 
 // announceSome does one job and puts the next one.

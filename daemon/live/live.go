@@ -162,7 +162,11 @@ func (s *Service) Run(ctx context.Context) error {
 	work.Go(func() { s.expireAll(ctx) })
 	work.Go(func() { s.showHearts(ctx) })
 	if s.deps.Tell != nil {
-		work.Go(func() { s.tellAll(ctx) })
+		work.Go(func() {
+			s.deps.Tell.Work(ctx, tellPause, s.tellSome, func(err error) {
+				s.log.WarnContext(ctx, "followers not told, will be tried again", "err", err)
+			})
+		})
 		work.Go(func() { s.resumeTelling(ctx) })
 	}
 	for {

@@ -54,31 +54,6 @@ func (s *Service) resumeTelling(ctx context.Context) {
 	}
 }
 
-// tellAll does the steps, one after the other.
-func (s *Service) tellAll(ctx context.Context) {
-	for {
-		j, err := s.deps.Tell.Take(ctx)
-		if errors.Is(err, queue.ErrClosed) || ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			if err = s.tellSome(ctx, j); err == nil {
-				err = s.deps.Tell.Ack(ctx, j)
-			} else if ctx.Err() == nil {
-				err = errors.Join(err, s.deps.Tell.Retry(ctx, j, err))
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "followers not told, will be tried again", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(tellPause):
-		}
-	}
-}
-
 // tellSome does one step and puts the next one.
 func (s *Service) tellSome(ctx context.Context, j *queue.Job) error {
 	var p tellJob

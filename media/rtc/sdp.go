@@ -36,6 +36,15 @@ func refuse(status int, code, format string, a ...any) *refusal {
 }
 
 // write answers with an error: a refusal as it is, others without what they say.
+// readOffer reads the offer that a session begins with.
+func readOffer(w http.ResponseWriter, r *http.Request) (*offer, error) {
+	body, err := readBody(w, r, typeSDP)
+	if err != nil {
+		return nil, err
+	}
+	return parseOffer(body)
+}
+
 // WriteAbsent answers that there is nothing to watch, as other refusals are answered.
 func WriteAbsent(w http.ResponseWriter, text string) {
 	write(w, refuse(http.StatusNotFound, "absent", "%s", text))

@@ -56,11 +56,7 @@ func (s *Server) ServeWHEP(w http.ResponseWriter, r *http.Request, m *media.Stre
 
 // watch makes a session of a viewer.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, m *media.Stream, p Peer) (*session, string, error) {
-	body, err := readBody(w, r, typeSDP)
-	if err != nil {
-		return nil, "", err
-	}
-	o, err := parseOffer(body)
+	o, err := readOffer(w, r)
 	if err != nil {
 		return nil, "", err
 	}

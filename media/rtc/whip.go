@@ -70,11 +70,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, p Peer, publish fu
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return nil, "", refuse(http.StatusUnauthorized, "key", "the stream key is needed as bearer token")
 	}
-	body, err := readBody(w, r, typeSDP)
-	if err != nil {
-		return nil, "", err
-	}
-	o, err := parseOffer(body)
+	o, err := readOffer(w, r)
 	if err != nil {
 		return nil, "", err
 	}

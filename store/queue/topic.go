@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	mrand "math/rand/v2"
@@ -271,6 +272,35 @@ func (t *Topic) place(b *batch, j jobRecord, notBefore time.Time) (mark, error) 
 		return nowhere, err
 	}
 	return m, b.set(t.jobKey(m), j.encode())
+}
+
+// Work does the jobs one after the other, with a pause behind each, until ctx or the
+// Store ends. A job that was done is acknowledged, one that failed tried again (Retry);
+// failed is told why.
+func (t *Topic) Work(ctx context.Context, pause time.Duration, do func(context.Context, *Job) error, failed func(error)) {
+	for {
+		j, err := t.Take(ctx)
+		if errors.Is(err, ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			if err = do(ctx, j); err == nil {
+				err = t.Ack(ctx, j)
+			} else if ctx.Err() == nil {
+				err = errors.Join(err, t.Retry(ctx, j, err))
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // Take waits for a job that is due and leases it. It returns ctx's error when

@@ -55,6 +55,38 @@ func (d *daemon) last() string {
 	return d.asked[len(d.asked)-1]
 }
 
+// commandCase is a command line, what it asks the daemon and a part of what it prints.
+type commandCase struct{ args, asked, want string }
+
+// does runs commands, in which "+" stands for a space within an argument, as text and
+// with --json, which must be JSON.
+func (d *daemon) does(t *testing.T, cases []commandCase) {
+	t.Helper()
+	for _, c := range cases {
+		args := strings.Fields(c.args)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "+", " ")
+		}
+		r := d.run(t, "", args...)
+		if r.code != 0 || !strings.Contains(r.out, c.want) || r.err != "" || c.asked != "" && d.last() != c.asked {
+			t.Errorf("gtiv %s: exit code %d, asked %s\n%s%s", c.args, r.code, d.last(), r.out, r.err)
+		}
+		if r := d.run(t, "", append(args, "--json")...); r.code != 0 || !json.Valid([]byte(r.out)) {
+			t.Errorf("gtiv %s --json: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
+		}
+	}
+}
+
+// fails runs command lines that must end with an exit code and say why.
+func (d *daemon) fails(t *testing.T, codes map[string]int) {
+	t.Helper()
+	for args, code := range codes {
+		if r := d.run(t, "", strings.Fields(args)...); r.code != code || r.err == "" {
+			t.Errorf("gtiv %s: %+v", args, r)
+		}
+	}
+}
+
 // fakeDaemon serves replies, keyed by "METHOD /path?query" or "METHOD /path".
 func fakeDaemon(t *testing.T, replies map[string]any) *daemon {
 	t.Helper()

@@ -1,8 +1,6 @@
 package cli_test
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +22,7 @@ func TestRecordCommands(t *testing.T) {
 		"GET /v1/live/recordings?After=9&Limit=1&Room=1000000001": protocol.RecordingList{},
 		"POST /v1/live/recordings/delete":                         film,
 	})
-	for _, c := range []struct{ args, asked, want string }{
+	d.does(t, []commandCase{
 		{"live record 1000000001", "GET /v1/live/record?Room=1000000001", "Live room 1000000001 is not recorded.\n"},
 		{"live record 1000000001 on", `POST /v1/live/record {"Room":1000000001,"Record":"mp4"}`, "Live room 1000000001 is recorded as mp4.\n"},
 		{"live record 1000000001 flv", `POST /v1/live/record {"Room":1000000001,"Record":"flv"}`, "recorded"},
@@ -33,21 +31,8 @@ func TestRecordCommands(t *testing.T) {
 			"5   1000000001  done   2026-01-02 03:04  1:05    2.0 MiB  7      1000000001/20260102-030405-5.mp4  no[31m room\nMore: --after 5\n"},
 		{"live record list --room 1000000001 --after 9 --limit 1", "GET /v1/live/recordings?After=9&Limit=1&Room=1000000001", "ROOM"},
 		{"live record delete 5 --yes", `POST /v1/live/recordings/delete {"ID":5}`, "Recording 5 of live room 1000000001 was deleted.\n"},
-	} {
-		args := strings.Fields(c.args)
-		r := d.run(t, "", args...)
-		if r.code != 0 || !strings.Contains(r.out, c.want) || r.err != "" || d.last() != c.asked {
-			t.Errorf("gtiv %s: exit code %d, asked %s\n%s%s", c.args, r.code, d.last(), r.out, r.err)
-		}
-		if r := d.run(t, "", append(args, "--json")...); r.code != 0 || !json.Valid([]byte(r.out)) {
-			t.Errorf("gtiv %s --json: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
-		}
-	}
-	for args, code := range map[string]int{
+	})
+	d.fails(t, map[string]int{
 		"live record": 2, "live record x": 2, "live record 1 loud": 2, "live record list x": 2, "live record delete": 2, "live record 9": 1,
-	} {
-		if r := d.run(t, "", strings.Fields(args)...); r.code != code || r.err == "" {
-			t.Errorf("gtiv %s: %+v", args, r)
-		}
-	}
+	})
 }

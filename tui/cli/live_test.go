@@ -1,8 +1,6 @@
 package cli_test
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +32,7 @@ func TestLiveCommands(t *testing.T) {
 		"POST /v1/live/allow":                     protocol.User{ID: 10001, Username: "ann"},
 		"GET /v1/live/streamers?Limit=50":         protocol.StreamerList{List: []protocol.User{{ID: 10001, Username: "ann", Nickname: "An"}}},
 	})
-	for _, c := range []struct{ args, asked, want string }{
+	d.does(t, []commandCase{
 		{"live list", "GET /v1/live?Limit=50", `ID          STATE   OWNER  TITLE       ACCESS  VIEWERS  SINCE             STREAM
 1000000001  on air  ann    a walk[31m  open    3        2026-01-02 03:04  avc1 2200 kbit/s, mp4a 128 kbit/s
 1000000002  closed  bob                link    0        -                 -
@@ -67,22 +65,9 @@ SESSION  ROLE       PROTOCOL  ADDRESS    USER   SINCE             BYTES    NOTE
 		{"live allow ann", `POST /v1/live/allow {"User":"ann"}`, "ann (10001) may stream"},
 		{"live deny ann", `POST /v1/live/allow {"User":"ann","Deny":true}`, "ann (10001) may not stream"},
 		{"live streamers", "GET /v1/live/streamers?Limit=50", "10001  ann       An"},
-	} {
-		args := strings.Fields(c.args)
-		r := d.run(t, "", args...)
-		if r.code != 0 || !strings.Contains(r.out, c.want) || r.err != "" || d.last() != c.asked {
-			t.Errorf("gtiv %s: exit code %d, asked %s\n%s%s", c.args, r.code, d.last(), r.out, r.err)
-		}
-		if r := d.run(t, "", append(args, "--json")...); r.code != 0 || !json.Valid([]byte(r.out)) {
-			t.Errorf("gtiv %s --json: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
-		}
-	}
-	for args, code := range map[string]int{
+	})
+	d.fails(t, map[string]int{
 		"live": 2, "live show": 2, "live show x": 2, "live kick 1 --for 25h": 2, "live kick 1 --for 0s": 2, "live key": 2, "live push 1": 2, "live allow": 2,
 		"live show 9": 1, "live list --data /nonexistent": 3,
-	} {
-		if r := d.run(t, "", strings.Fields(args)...); r.code != code || r.err == "" {
-			t.Errorf("gtiv %s: %+v", args, r)
-		}
-	}
+	})
 }

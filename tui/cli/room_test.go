@@ -1,8 +1,6 @@
 package cli_test
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +26,7 @@ func TestRoomCommands(t *testing.T) {
 		}},
 		"POST /v1/rooms/dissolve": cats,
 	})
-	for _, c := range []struct{ args, asked, want string }{
+	d.does(t, []commandCase{
 		{"room list", "GET /v1/rooms?Limit=50", "1000000001  cats[31m  3/500    2026-01-02 03:04\nMore: --after 1000000001\n"},
 		{"room list --query a+b --after 7 --limit 1", "GET /v1/rooms?After=7&Limit=1&Query=a+b", "8   a b   0/0      -\n"},
 		{"room show 1000000001", "GET /v1/rooms/show?Room=1000000001", `Name            cats[31m
@@ -45,25 +43,9 @@ Created         2026-01-02 03:04
 		{"room show 8", "GET /v1/rooms/show?Room=8", "All muted until -\nJoining by link 0 links, at once\nMay be invited  anybody\n"},
 		{"room members 1000000001", "GET /v1/rooms/members?Limit=50&Room=1000000001", "10002  ben       小明      admin  2026-01-02 03:04  2026-01-02 03:04\nMore: --after 50\n"},
 		{"room dissolve 1000000001", `POST /v1/rooms/dissolve {"Room":1000000001}`, "The group cats[31m (1000000001) was dissolved.\n"},
-	} {
-		args := strings.Fields(c.args)
-		for i := range args {
-			args[i] = strings.ReplaceAll(args[i], "+", " ")
-		}
-		r := d.run(t, "", args...)
-		if r.code != 0 || !strings.Contains(r.out, c.want) || r.err != "" || d.last() != c.asked {
-			t.Errorf("gtiv %s: exit code %d, asked %s\n%s%s", c.args, r.code, d.last(), r.out, r.err)
-		}
-		if r := d.run(t, "", append(args, "--json")...); r.code != 0 || !json.Valid([]byte(r.out)) {
-			t.Errorf("gtiv %s --json: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
-		}
-	}
-	for args, code := range map[string]int{
+	})
+	d.fails(t, map[string]int{
 		"room": 2, "room show": 2, "room show cats": 2, "room members": 2, "room dissolve": 2, "room dissolve 1 2": 2, "room list --limit x": 2,
 		"room show 9": 1, "room members 9": 1, "room list --after 9": 1, "room list --data /nonexistent": 3,
-	} {
-		if r := d.run(t, "", strings.Fields(args)...); r.code != code || r.err == "" {
-			t.Errorf("gtiv %s: %+v", args, r)
-		}
-	}
+	})
 }

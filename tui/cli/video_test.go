@@ -54,7 +54,7 @@ func TestVideoCommands(t *testing.T) {
 		}},
 		"GET /v1/queues/jobs?After=v9&Dead=true&Limit=1&Topic=process": protocol.QueueJobs{},
 	})
-	for _, c := range []struct{ args, asked, want string }{
+	d.does(t, []commandCase{
 		{"video list", "GET /v1/videos?Limit=50", `ID  STATE   OWNER  TITLE        LENGTH   SIZE     LIKES  CREATED           REASON
 7   review  ann    the sea[31m  1:01     5.0 MiB  1,234  2026-01-02 03:04  -
 6   failed  bob                 1:01:40  0 B      0      -                 This video is too long.
@@ -91,25 +91,13 @@ Address       -
 		{"queue drop process v9", `POST /v1/queues/drop {"Topic":"process","ID":"v9"}`, "1 job forgotten.\n"},
 		{"doctor", "GET /v1/doctor", "warn  disk         little\n                   Buy one.\n"},
 		{"doctor --fix", "POST /v1/doctor/fix {}", "ok    counters     repaired\n                   a: 1\n"},
-	} {
-		r := d.run(t, "", strings.Fields(c.args)...)
-		if r.code != 0 || !strings.Contains(r.out, c.want) || r.err != "" || c.asked != "" && d.last() != c.asked {
-			t.Errorf("gtiv %s: exit code %d, asked %s\n%s%s", c.args, r.code, d.last(), r.out, r.err)
-		}
-		if r := d.run(t, "", strings.Fields(c.args+" --json")...); r.code != 0 || !json.Valid([]byte(r.out)) {
-			t.Errorf("gtiv %s --json: exit code %d\n%s%s", c.args, r.code, r.out, r.err)
-		}
-	}
-	for args, code := range map[string]int{
+	})
+	d.fails(t, map[string]int{
 		"video": 2, "video show": 2, "video show sea": 2, "video list --state lost": 2, "video delete 7": 2, "video reprocess": 2,
 		"video reprocess 7 --failed": 2, "queue list --dead": 2, "queue list process --after x": 2, "queue retry process": 2,
 		"queue retry process v9 --all": 2, "queue drop process": 2, "queue drop process --all": 2,
 		"video show 8": 1, "queue list nothing": 1, "doctor --data /nonexistent": 3, "video list --data /nonexistent": 3,
-	} {
-		if r := d.run(t, "", strings.Fields(args)...); r.code != code || r.err == "" {
-			t.Errorf("gtiv %s: %+v", args, r)
-		}
-	}
+	})
 }
 
 func TestTheDoctorFailsWhenSomethingIsWrong(t *testing.T) {
