@@ -305,10 +305,13 @@ func TestARecordingEndsWithAReason(t *testing.T) {
 	pub.stop()
 	// The next one cannot begin, and says so once, however often it is tried.
 	for range 2 {
+		tries := strings.Count(s.log.String(), `msg="recording ended"`)
 		next := s.publish(t, f.key)
-		time.Sleep(4 * time.Second)
+		eventually(t, "it was tried", func() bool { return strings.Count(s.log.String(), `msg="recording ended"`) > tries })
 		next.stop()
+		eventually(t, "it is off air", func() bool { return !s.onAir(t, f.room) })
 	}
+	f.wait(1, "failed")
 	rep = f.list()
 	if f.count("failed") != 1 || f.count("done") != 1 {
 		t.Error(rep)
@@ -324,7 +327,7 @@ func TestAnotherPictureBeginsAnotherFile(t *testing.T) {
 	second := s.publish(t, f.key, "-s", "640x360") // takes over
 	f.wait(1, "done")
 	f.wait(1, "recording")
-	time.Sleep(4 * time.Second)
+	f.runs(3)
 	second.stop()
 	rep := f.wait(2, "done")
 	for i, want := range []string{"h264,640", "h264,320"} {

@@ -9,12 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"gtiv/media/mediatest"
 )
 
 // This file publishes and watches live streams with a real browser, by a page of the
@@ -152,23 +153,6 @@ func (s *server) ways(id string) map[string]string {
 	}
 }
 
-// children are the processes that the daemon started.
-func (s *server) children(t *testing.T) (list []string) {
-	t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range all {
-		b, err := os.ReadFile(file)
-		_, rest, _ := strings.Cut(string(b), ") ")
-		if f := strings.Fields(rest); err == nil && len(f) > 1 && f[1] == strconv.Itoa(s.cmd.Process.Pid) {
-			list = append(list, filepath.Base(filepath.Dir(file)))
-		}
-	}
-	return list
-}
-
 // onAir says whether HLS has a room's stream.
 func (s *server) onAir(t *testing.T, id string) bool {
 	status, _ := fetch(t, s.liveURL(2012, id+".m3u8"))
@@ -226,7 +210,7 @@ func TestABrowserPublishes(t *testing.T) {
 		t.Errorf("DELETE: %s", rep)
 	}
 	eventually(t, "it is off air", func() bool { return !s.onAir(t, id) })
-	eventually(t, "no ffmpeg is left", func() bool { return len(s.children(t)) == 0 })
+	eventually(t, "no ffmpeg is left", func() bool { return len(mediatest.Children(t, s.cmd.Process.Pid, "")) == 0 })
 	eval[bool](b, "over()")
 }
 
@@ -235,6 +219,10 @@ func (b *browser) frames(name string) int {
 	b.t.Helper()
 	return int(eval[map[string]float64](b, "seen["+quote(name)+"] || {}")["frames"])
 }
+
+// beyondBuffers is more pictures than a player can have of the publisher before: four
+// segments of two seconds, 25 pictures each.
+const beyondBuffers = 220
 
 func TestPublishersOfBothKindsTakeOver(t *testing.T) {
 	t.Parallel()
@@ -250,27 +238,25 @@ func TestPublishersOfBothKindsTakeOver(t *testing.T) {
 	players := map[string]*exec.Cmd{}
 	for name, url := range s.ways(id) {
 		if name == "FLV" || name == "RTMP" {
-			c := exec.CommandContext(t.Context(), "ffmpeg", "-v", "fatal", "-i", url, "-t", "15", "-f", "null", "-")
+			c := exec.CommandContext(t.Context(), "ffmpeg", "-v", "fatal", "-i", url, "-t", "25", "-f", "null", "-")
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
 			players[name] = c
 		}
 	}
-	goOn := func() {
+	goOn := func(pictures int) {
 		t.Helper()
 		for _, name := range []string{"WHEP", "HLS", lowLatency} {
-			b.shows(name, b.frames(name)+40)
+			b.shows(name, b.frames(name)+pictures)
 		}
 	}
-	goOn()
+	goOn(40)
 	b.start("publish(" + quote(s.liveURL(2012, id+"/whip")) + ", " + quote(key) + ")")
 	eventually(t, "the browser publishes", func() bool { return eval[string](b, "session") != "" })
-	time.Sleep(2 * time.Second) // what was there before is over
-	goOn()
+	goOn(beyondBuffers)
 	s.publish(t, key)
-	time.Sleep(2 * time.Second)
-	goOn()
+	goOn(beyondBuffers)
 	for name, c := range players {
 		if err := c.Wait(); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -134,7 +134,9 @@ func TestALiveStreamIsWatchedInEveryWay(t *testing.T) {
 	if err := watching.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2 * time.Second)
+	eventually(t, "a viewer watches", func() bool {
+		return strings.Contains(string(must(s.get(alice, "/live/sessions?RoomId="+id))(t).body), `"Protocol":"flv"`)
+	})
 	second := s.publish(t, key)
 	if err := watching.Wait(); err != nil {
 		t.Errorf("a viewer did not go on: %v %s", err, &said)

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/webrtc/v4/pkg/media/oggreader"
-
 	"gtiv/media"
+	"gtiv/media/mediatest"
 )
 
 // newIngest is one without pictures whose room is "room".
@@ -31,30 +30,6 @@ func newIngest(t *testing.T, ffmpeg string) (*ingest, *media.Hub) {
 		cancel(errDeleted)
 	})
 	return in, hub
-}
-
-// opusPackets is what an encoder makes of a sound, in packets of 20 ms.
-func opusPackets(t *testing.T, sound string) [][]byte {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-loglevel", "error", "-nostdin", "-f", "lavfi", "-i", sound,
-		"-c:a", "libopus", "-application", "lowdelay", "-ac", "2", "-page_duration", "20000", "-f", "ogg", "pipe:1").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := oggreader.NewWith(bytes.NewReader(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list [][]byte
-	for {
-		p, _, err := r.ParseNextPage()
-		if err != nil {
-			return list
-		}
-		if len(p) > 0 && !bytes.HasPrefix(p, []byte("OpusTags")) {
-			list = append(list, p)
-		}
-	}
 }
 
 // speak publishes packets, whose times are 20 ms apart.
@@ -97,7 +72,7 @@ func sounds(t *testing.T, r *media.Reader, ms int64) (list []*media.Message) {
 func TestAACIsInTimeWithTheOpus(t *testing.T) {
 	in, hub := newIngest(t, "ffmpeg")
 	// Silence for a second, then a tone.
-	list := opusPackets(t, "aevalsrc=if(gt(t\\,1)\\,0.8*sin(2764*t)\\,0):s=48000:d=4")
+	list := mediatest.OpusPackets(t, "aevalsrc=if(gt(t\\,1)\\,0.8*sin(2764*t)\\,0):s=48000:d=4", "-application", "lowdelay")
 	var got []*media.Message
 	done := make(chan struct{})
 	go func() {
@@ -151,7 +126,7 @@ func TestAACIsInTimeWithTheOpus(t *testing.T) {
 
 func TestWithAnFFmpegThatCannotDoItTheOpusIsTheMainSound(t *testing.T) {
 	in, hub := newIngest(t, "false")
-	list := opusPackets(t, "sine=d=2")
+	list := mediatest.OpusPackets(t, "sine=d=2", "-application", "lowdelay")
 	in.speak(t, list, 0, 5*time.Millisecond)
 	s := hub.Stream("room")
 	if s == nil || s.Stats().Audio != media.Opus || s.Stats().Sounds < 50 || s.Headers().Audio.Codec != media.Opus || s.Headers().Alt == nil {

@@ -46,7 +46,7 @@ func chromium(t *testing.T, s *site) func(js string) string {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("there is no Chromium (make test installs it)")
+		t.Fatal("there is no Chromium (make test installs it)")
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("use-fake-device-for-media-stream", true),

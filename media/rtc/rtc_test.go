@@ -23,7 +23,6 @@ import (
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 	rtcmedia "github.com/pion/webrtc/v4/pkg/media"
-	"github.com/pion/webrtc/v4/pkg/media/oggreader"
 	"github.com/pion/webrtc/v4/pkg/media/samplebuilder"
 
 	"gtiv/media"
@@ -328,30 +327,6 @@ func (c *client) decode() int {
 		n = n*10 + int(d-'0')
 	}
 	return n
-}
-
-// opusOf makes packets of 20 ms of Opus.
-func opusOf(t testing.TB, seconds string) [][]byte {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-loglevel", "error", "-nostdin", "-f", "lavfi", "-i", "sine=f=440:r=48000:d="+seconds,
-		"-c:a", "libopus", "-ac", "2", "-page_duration", "20000", "-f", "ogg", "pipe:1").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := oggreader.NewWith(bytes.NewReader(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list [][]byte
-	for {
-		p, _, err := r.ParseNextPage()
-		if err != nil {
-			return list
-		}
-		if !bytes.HasPrefix(p, []byte("OpusTags")) && len(p) > 0 {
-			list = append(list, p)
-		}
-	}
 }
 
 // startCodes puts start codes in place of lengths.

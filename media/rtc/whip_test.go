@@ -6,9 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,7 +24,7 @@ func publicAddress(c *rtc.Config, _ *rtc.Deps) {
 func TestPublishedByWHIP(t *testing.T) {
 	s := newSite(t, nil)
 	c := newClient(s)
-	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	c.source(mediatest.Clip(t, 2), mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2"))
 	s.eventually("the stream is there", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Pictures > 50 })
 	m := s.hub.Stream("room")
 	st := m.Stats()
@@ -90,7 +88,7 @@ func checkFLV(t *testing.T, m *media.Stream) {
 
 func TestASecondPublisherTakesOver(t *testing.T) {
 	s := newSite(t, nil)
-	clip, sound := mediatest.Clip(t, 2), opusOf(t, "2")
+	clip, sound := mediatest.Clip(t, 2), mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2")
 	first := newClient(s)
 	first.source(clip, sound)
 	s.eventually("the stream is there", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Pictures > 10 })
@@ -111,37 +109,15 @@ func TestASecondPublisherTakesOver(t *testing.T) {
 	}
 }
 
-// children are the processes of ours whose arguments have a word.
-func children(t *testing.T, word string) (list []int) {
-	t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range all {
-		b, err := os.ReadFile(file)
-		_, rest, ok := strings.Cut(string(b), ") ")
-		f := strings.Fields(rest)
-		if err != nil || !ok || len(f) < 2 || f[1] != strconv.Itoa(os.Getpid()) || f[0] == "Z" {
-			continue
-		}
-		args, err := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-		if pid, e := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && e == nil && strings.Contains(string(args), word) {
-			list = append(list, pid)
-		}
-	}
-	return list
-}
-
 func TestTheSoundComesBackWhenFFmpegIsKilled(t *testing.T) {
 	s := newSite(t, nil)
 	time.Sleep(100 * time.Millisecond)
 	before := runtime.NumGoroutine() + 3
 	c := newClient(s)
-	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	c.source(mediatest.Clip(t, 2), mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2"))
 	s.eventually("sound", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Sounds > 50 })
 	m := s.hub.Stream("room")
-	list := children(t, "adts")
+	list := mediatest.Children(t, os.Getpid(), "adts")
 	if len(list) != 1 {
 		t.Fatalf("processes %v", list)
 	}
@@ -149,7 +125,7 @@ func TestTheSoundComesBackWhenFFmpegIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := time.Now()
-	s.eventually("it is noticed", func() bool { return len(children(t, "adts")) == 0 })
+	s.eventually("it is noticed", func() bool { return len(mediatest.Children(t, os.Getpid(), "adts")) == 0 })
 	n := m.Stats().Sounds
 	s.eventually("sound again", func() bool { return m.Stats().Sounds > n+20 })
 	if d := time.Since(killed); d > 7*time.Second {
@@ -160,7 +136,7 @@ func TestTheSoundComesBackWhenFFmpegIsKilled(t *testing.T) {
 	c.stop()
 	s.do(http.MethodDelete, c.location, "", "")
 	s.eventually("the stream ended", func() bool { return s.hub.Stream("room") == nil && len(s.sessions.List("")) == 0 })
-	s.eventually("no process is left", func() bool { return len(children(t, "adts")) == 0 })
+	s.eventually("no process is left", func() bool { return len(mediatest.Children(t, os.Getpid(), "adts")) == 0 })
 	c.close()
 	http.DefaultClient.CloseIdleConnections()
 	settled(t, before)
@@ -180,10 +156,10 @@ func TestPublishersWithOtherSoundTakeOver(t *testing.T) {
 	}
 	goesOn("pictures and sound")
 	whip := newClient(s)
-	whip.source(clip, opusOf(t, "2"))
+	whip.source(clip, mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2"))
 	s.eventually("the second publisher has sound", func() bool { return m.Stats().Alt == media.Opus && m.Headers().Alt != nil })
 	goesOn("the first viewer goes on")
-	s.eventually("its ffmpeg ended", func() bool { return len(children(t, "libopus")) == 0 })
+	s.eventually("its ffmpeg ended", func() bool { return len(mediatest.Children(t, os.Getpid(), "libopus")) == 0 })
 	stop := s.publish("room", clip)
 	if h := m.Headers(); h.Alt != nil || h.Audio == nil || h.Audio.Codec != media.AAC {
 		t.Errorf("headers: %+v", h)
@@ -194,13 +170,13 @@ func TestPublishersWithOtherSoundTakeOver(t *testing.T) {
 	}
 	stop()
 	s.eventually("the viewer is gone", func() bool { return len(s.sessions.List("")) == 0 })
-	s.eventually("no process is left", func() bool { return len(children(t, "pipe:1")) == 0 })
+	s.eventually("no process is left", func() bool { return len(mediatest.Children(t, os.Getpid(), "pipe:1")) == 0 })
 }
 
 func TestWithoutFFmpegTheSoundIsOpus(t *testing.T) {
 	s := newSite(t, func(_ *rtc.Config, d *rtc.Deps) { d.FFmpeg = "" })
 	c := newClient(s)
-	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	c.source(mediatest.Clip(t, 2), mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2"))
 	s.eventually("sound", func() bool { m := s.hub.Stream("room"); return m != nil && m.Stats().Sounds > 20 })
 	if st := s.hub.Stream("room").Stats(); st.Audio != media.Opus || st.Alt != "" {
 		t.Errorf("%+v", st)
@@ -216,7 +192,7 @@ func TestWithoutFFmpegTheSoundIsOpus(t *testing.T) {
 func TestAPublisherWhoVanishesIsNoticed(t *testing.T) {
 	s := newSite(t, nil)
 	c := newClient(s)
-	c.source(mediatest.Clip(t, 2), opusOf(t, "2"))
+	c.source(mediatest.Clip(t, 2), mediatest.OpusPackets(t, "sine=f=440:r=48000:d=2"))
 	s.eventually("the stream is there", func() bool { return s.hub.Stream("room") != nil })
 	began := time.Now()
 	c.close()
