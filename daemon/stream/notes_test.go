@@ -68,7 +68,7 @@ func TestWhatCannotGoOutIsSaidInWords(t *testing.T) {
 		"no ffmpeg":   {"", []string{avc, aac}, []string{"WebRTC has no sound"}},
 		"B-frames":    {"ffmpeg", []string{"\x17\x01\x00\x00\x28x", aac}, []string{"no WebRTC: the stream has B-frames"}},
 		"HEVC":        {"ffmpeg", []string{"\x91hvc1\x00\x00\x00x", aac}, []string{"no WebRTC: the pictures are HEVC", "Enhanced RTMP"}},
-		"AV1":         {"ffmpeg", []string{"\x91av01x", aac}, []string{"no HLS: the pictures are AV1", "no WebRTC", "Enhanced RTMP"}},
+		"AV1":         {"ffmpeg", []string{"\x91av01x", aac}, []string{"MPEG-TS does not go: the pictures are AV1", "no WebRTC", "Enhanced RTMP"}},
 		"Opus":        {"ffmpeg", []string{avc, "\x91Opusx"}, []string{"MPEG-TS has no sound: it is Opus", "Opus for players only"}},
 		"MP3":         {"ffmpeg", []string{avc, "\x2fx"}, []string{"HLS has no sound: it is MP3", "WebRTC has no sound"}},
 		"Opus as AAC": {"ffmpeg", []string{avc, aac, "+\x91Opusx"}, nil},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/bluenviron/gohlslib/v2"
 	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"golang.org/x/sync/singleflight"
@@ -222,8 +224,24 @@ func videoCodec(p *codec.Params) codecs.Codec {
 		return &codecs.H264{SPS: sets[0], PPS: sets[1]}
 	case p.Video == media.HEVC && ok:
 		return &codecs.H265{VPS: sets[0], SPS: sets[1], PPS: sets[2]}
+	case p.Video == media.AV1:
+		return &codecs.AV1{SequenceHeader: p.Sets[0]}
 	}
 	return nil
+}
+
+// units splits a picture into what the library wants: NAL units, or the OBUs of AV1
+// without what separates pictures elsewhere.
+func (l *LL) units(m *media.Message) ([][]byte, error) {
+	if l.params.Video != media.AV1 {
+		return l.params.Units(m)
+	}
+	var all av1.Bitstream
+	if err := all.Unmarshal(m.Content); err != nil {
+		return nil, err
+	}
+	const temporalDelimiter = 2 // AV1 6.2.2
+	return slices.DeleteFunc(all, func(obu []byte) bool { return len(obu) == 0 || obu[0]>>3&15 == temporalDelimiter }), nil
 }
 
 func (l *LL) write(m *media.Message) error {
@@ -236,14 +254,17 @@ func (l *LL) write(m *media.Message) error {
 	ntp := l.stream.Began().Add(time.Duration(m.Time) * time.Millisecond)
 	switch {
 	case m.Kind == media.Video && l.video != nil:
-		units, err := l.params.Units(m)
+		units, err := l.units(m)
 		if err != nil || len(units) == 0 || !l.key && !m.Key {
 			return err
 		}
 		l.key = true
 		pts := (m.Time + int64(m.Shift)) * clock
-		if l.params.Video == media.HEVC {
+		switch l.params.Video {
+		case media.HEVC:
 			return muxer.WriteH265(l.video, ntp, pts, units)
+		case media.AV1:
+			return muxer.WriteAV1(l.video, ntp, pts, units)
 		}
 		return muxer.WriteH264(l.video, ntp, pts, units)
 	case m.Kind == media.Audio && l.audio != nil && (l.key || l.video == nil):

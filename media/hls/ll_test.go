@@ -2,6 +2,7 @@ package hls_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -79,5 +80,38 @@ func TestLowLatencyPlays(t *testing.T) {
 	}
 	if status, _ := s.get(srv.URL + "/live/room/index.m3u8"); status != 404 {
 		t.Errorf("off air: %d", status)
+	}
+}
+
+// AV1 goes out where it can: by low-latency HLS, and not by MPEG-TS, which says so.
+func TestAV1PlaysWithLowLatency(t *testing.T) {
+	hub := media.NewHub(nil, nil, nil)
+	p, _ := hub.Publish(t.Context(), "room")
+	l, ts := hls.NewLL(p.Stream(), slog.New(slog.DiscardHandler)), hls.NewTS(p.Stream())
+	end, refused := make(chan error, 1), make(chan error, 1)
+	go func() { end <- l.Run(context.WithoutCancel(t.Context())) }()
+	go func() { refused <- ts.Run(context.WithoutCancel(t.Context())) }()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !l.Serve(w, r, strings.TrimPrefix(r.URL.Path, "/live/room/")) {
+			http.NotFound(w, r)
+		}
+	}))
+	defer srv.Close()
+	clip := mediatest.AV1Clip(t, 20)
+	go func() { _ = mediatest.Publish(t.Context(), p, clip, 1) }()
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-i", srv.URL+"/live/room/index.m3u8", "-t", "3", "-f", "null", "-").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("%v %s", err, out)
+	}
+	out, err = exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width", "-of", "csv=p=0", srv.URL+"/live/room/index.m3u8").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "av1,192") {
+		t.Errorf("%v %s", err, out)
+	}
+	if err := <-refused; !errors.Is(err, hls.ErrCodec) {
+		t.Error(err)
+	}
+	p.Close()
+	if err := <-end; !errors.Is(err, media.ErrEnded) {
+		t.Error(err)
 	}
 }

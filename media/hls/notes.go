@@ -5,6 +5,9 @@ import "gtiv/media"
 // Notes say in words what of a stream does not go out by HLS.
 func Notes(m *media.Stream) []string {
 	st := m.Stats()
+	if st.Video == media.AV1 {
+		return []string{"HLS with MPEG-TS does not go: the pictures are AV1. Low-latency HLS does"}
+	}
 	if st.Video != "" && st.Video != media.H264 && st.Video != media.HEVC {
 		return []string{"no HLS: the pictures are " + st.Video.Name()}
 	}

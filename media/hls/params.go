@@ -10,7 +10,7 @@ import (
 // parseParams reads the parameters of a stream's codecs. ErrCodec.
 func parseParams(h *media.Headers) (*codec.Params, error) {
 	p, err := codec.Parse(h)
-	if errors.Is(err, codec.ErrCodec) || err == nil && p.Video == media.AV1 {
+	if errors.Is(err, codec.ErrCodec) {
 		return nil, errors.Join(ErrCodec, err)
 	}
 	return p, err

@@ -1,11 +1,11 @@
 // Package hls serves live streams as HLS (RFC 8216): MPEG-TS segments for phones
-// and old players (TS).
+// and old players (TS), and fMP4 in parts for browsers (LL, low latency).
 //
-// Segments are cut at key frames and kept in memory; the playlist is made once for
-// each segment, and both are shared by all viewers as they are.
+// Segments are cut at key frames and kept in memory; playlists, parts and segments are
+// made once and shared by all viewers as they are.
 //
-// Goroutines: Run of a muxer reads its stream until that ends. Lock: TS.mu, held for
-// a look at the list.
+// Goroutines: Run of a muxer reads its stream until that ends. Locks: TS.mu and LL.mu,
+// held for a look at the lists, never together.
 package hls
 
 import (
@@ -156,6 +156,9 @@ func (t *TS) read(ctx context.Context, r *media.Reader) error {
 // begin begins anew with other parameters of the codecs.
 func (t *TS) begin(h *media.Headers) error {
 	p, err := parseParams(h)
+	if err == nil && p.Video == media.AV1 {
+		err = ErrCodec
+	}
 	if err != nil {
 		return err
 	}

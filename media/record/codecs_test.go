@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
@@ -118,57 +117,13 @@ func isKey(name string, s *fmp4.Sample) bool {
 	return name == "hvc1" && err == nil && h265.IsRandomAccess(units)
 }
 
-// av1Clip makes a clip of AV1 of the open bitstream.
-func av1Clip(t *testing.T) []mediatest.Tag {
-	t.Helper()
-	b, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=192x108:r=25:d=5",
-		"-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-g", "25", "-f", "obu", "pipe:1").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all av1.Bitstream
-	if err := all.Unmarshal(b); err != nil {
-		t.Fatal(err)
-	}
-	tag := func(first byte, obus ...[]byte) []byte {
-		b, err := av1.Bitstream(obus).Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return append(append([]byte{first}, "av01"...), b...)
-	}
-	list := []mediatest.Tag{{Kind: media.Video}}
-	var unit [][]byte
-	flush := func() {
-		if len(unit) == 0 {
-			return
-		}
-		first := byte(0xa1)
-		if av1.IsRandomAccess2(unit) {
-			first = 0x91
-			head := tag(0x90, unit[1])
-			list[0].Body = append(append(head[:5:5], 0x81, 0, 12, 0), head[5:]...)
-		}
-		list = append(list, mediatest.Tag{Kind: media.Video, Time: uint32(40 * (len(list) - 1)), Body: tag(first, unit...)})
-		unit = nil
-	}
-	for _, obu := range all {
-		if obu[0]>>3&15 == 2 { // what separates them
-			flush()
-		}
-		unit = append(unit, obu)
-	}
-	flush()
-	return list
-}
-
 func TestNewerCodecsAreRecorded(t *testing.T) {
 	t.Parallel()
 	for streams, clip := range map[string]func() []mediatest.Tag{
 		"hevc,192 opus": func() []mediatest.Tag {
 			return enhanced(t, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:bframes=0:keyint=25", "-c:a", "libopus", "-video_track_timescale", "90000")
 		},
-		"av1,192": func() []mediatest.Tag { return av1Clip(t) },
+		"av1,192": func() []mediatest.Tag { return mediatest.AV1Clip(t, 5) },
 	} {
 		s := newStudio(t, record.Options{Format: record.MP4})
 		s.play(clip())
