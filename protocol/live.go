@@ -127,8 +127,8 @@ type LiveChatRequest struct {
 	Token       string      `doc:"as in /live/info"`
 }
 
-// LiveHistoryRequest asks for the last messages of a live room.
-type LiveHistoryRequest struct {
+// LiveWatchRequest names a live room, and by what the caller may watch it.
+type LiveWatchRequest struct {
 	RoomID int64  `json:"RoomId" required:"true" example:"1000000001"`
 	Token  string `doc:"as in /live/info"`
 }

@@ -410,9 +410,9 @@ func (s *Service) people(ctx context.Context, c Caller, list string) ([]store.Ac
 }
 
 // Moderators lists a room's moderators.
-func (s *Service) Moderators(ctx context.Context, id int64) ([]store.Account, error) {
-	if _, err := s.store.Live(ctx, id); err != nil {
-		return nil, liveError(err)
+func (s *Service) Moderators(ctx context.Context, v Viewer, id int64) ([]store.Account, error) {
+	if err := s.MayWatch(ctx, v, id); err != nil {
+		return nil, err
 	}
 	list, err := s.store.LiveModerators(ctx, id)
 	return list, liveError(err)

@@ -313,7 +313,7 @@ func (s *Service) path(r store.Recording) string {
 // being written can be read as far as it is. Code: CodeUnknown.
 func (s *Service) Open(ctx context.Context, viewer, id int64) (*os.File, store.Recording, error) {
 	a, err := s.store.Account(ctx, viewer)
-	if err != nil || a.DeletedAt != 0 {
+	if err != nil || a.DeletedAt != 0 || a.BannedUntil > s.now().UnixMilli() { // its address is good for hours
 		return nil, store.Recording{}, recordError(errors.Join(err, store.ErrNotFound))
 	}
 	r, err := s.one(ctx, Caller{User: viewer, Role: a.Role}, id, true)

@@ -178,6 +178,21 @@ func TestRecordingsGoWithTheirOwner(t *testing.T) {
 	a.set("flv")
 	a.air(3)
 	id := a.list()[0].ID
+	for until, want := range map[int64]protocol.Code{store.LiveForever: protocol.CodeUnknown, 0: protocol.CodeOK} {
+		if _, err := a.store.Ban(t.Context(), a.owner.User, until, ""); err != nil {
+			t.Fatal(err)
+		}
+		f, _, err := a.Open(t.Context(), a.owner.User, id)
+		if protocol.CodeOf(err) != want {
+			t.Errorf("banned until %d: %v", until, err)
+		}
+		if err == nil {
+			_ = f.Close()
+		}
+	}
+	if _, err := a.store.Ban(t.Context(), a.owner.User, 0, ""); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := a.store.DeleteAccount(t.Context(), a.owner.User, 0, store.QuitTexts{}); err != nil {
 		t.Fatal(err)
 	}

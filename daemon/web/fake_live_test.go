@@ -78,7 +78,7 @@ func (f fakeLive) SetModerators(context.Context, live.Caller, int64, string) err
 	return f.call("SetModerators")
 }
 
-func (f fakeLive) Moderators(context.Context, int64) ([]store.Account, error) {
+func (f fakeLive) Moderators(context.Context, live.Viewer, int64) ([]store.Account, error) {
 	return []store.Account{person(peer)}, f.call("Moderators")
 }
 

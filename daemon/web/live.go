@@ -179,7 +179,7 @@ func (s *Server) handleLiveChat(c *api.Call, req *protocol.LiveChatRequest) (*pr
 }
 
 // handleLiveHistory serves GET /live/history.
-func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveHistoryRequest) (*protocol.LiveHistoryReply, error) {
+func (s *Server) handleLiveHistory(c *api.Call, req *protocol.LiveWatchRequest) (*protocol.LiveHistoryReply, error) {
 	list, err := s.deps.Live.History(c.Context(), s.liveViewer(c, req.Token, req.RoomID), req.RoomID, c.Language)
 	if err != nil {
 		return nil, err
@@ -231,8 +231,8 @@ func (s *Server) handleSetLiveModerators(c *api.Call, req *protocol.LiveModerato
 }
 
 // handleLiveModerators serves GET /live/moderators.
-func (s *Server) handleLiveModerators(c *api.Call, req *protocol.LiveRoomRequest) (*protocol.LiveModeratorsReply, error) {
-	list, err := s.deps.Live.Moderators(c.Context(), req.RoomID)
+func (s *Server) handleLiveModerators(c *api.Call, req *protocol.LiveWatchRequest) (*protocol.LiveModeratorsReply, error) {
+	list, err := s.deps.Live.Moderators(c.Context(), s.liveViewer(c, req.Token, req.RoomID), req.RoomID)
 	if err != nil {
 		return nil, err
 	}

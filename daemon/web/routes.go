@@ -98,7 +98,7 @@ func (s *Server) routes() []api.Route {
 			codes(forbidden, unknown, bad), api.About("Its owner may, and system administrators.")),
 		api.Handle(get, "/live/list", api.Guest, "Live rooms", s.handleLiveList, tag(tagLive), full(), api.Fallback(s.fallbackLiveList)),
 		api.Handle(get, "/live/mine", api.User, "The caller's live room, open or closed", s.handleLiveMine, tag(tagLive), codes(unknown)),
-		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown)),
+		api.Handle(get, "/live/moderators", api.User, "Moderators of a live room", s.handleLiveModerators, tag(tagLive), codes(unknown, forbidden)),
 		api.Handle(post, "/live/moderators", api.User, "Name the moderators of a live room", s.handleSetLiveModerators, tag(tagLive),
 			codes(forbidden, unknown, bad, often), api.About("Only its owner may.")),
 		api.Handle(post, "/live/mute", api.User, "Keep a user from writing in a live room", s.handleLiveMute, tag(tagLive),

@@ -170,7 +170,7 @@ type (
 		SetWords(ctx context.Context, c live.Caller, room int64, list string) error
 		Words(ctx context.Context, c live.Caller, room int64) ([]string, error)
 		SetModerators(ctx context.Context, c live.Caller, room int64, list string) error
-		Moderators(ctx context.Context, room int64) ([]store.Account, error)
+		Moderators(ctx context.Context, v live.Viewer, room int64) ([]store.Account, error)
 		View(ctx context.Context, v live.Viewer, room int64) (live.View, error)
 		Ranked(ctx context.Context, c live.Caller, room int64, least int) (store.LiveRoom, error)
 		SetAccess(ctx context.Context, c live.Caller, room int64, access string, revoke bool) (store.LiveRoom, error)

@@ -123,7 +123,7 @@ export function chatBox(room, on, token = "") {
       if (owner === info.UserId && keepsOrder === order) return;
       owner = info.UserId;
       keepsOrder = order;
-      const rep = session && await call("GET", "/live/moderators", { RoomId: room }, quiet);
+      const rep = session && await call("GET", "/live/moderators", { RoomId: room, ...(token ? { Token: token } : {}) }, quiet);
       if (rep) moderators = new Set(rep.List.map((m) => m.UserId));
       for (const li of [...list.children]) if (li.message) li.replaceWith(line(li.message));
     },
